@@ -1,0 +1,1 @@
+"""The intelligence of the BN-Aura clinic CRM as a Dagster project."""

@@ -1,0 +1,74 @@
+"""Real parts: one embedded server a test session, one migrated template, a clone of it for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from bn_aura_pipelines.database.connections import Database, open_database
+from bn_aura_pipelines.database.migrations import migrate
+from bn_aura_pipelines.settings import Settings
+
+_number = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """The database `postgres` of a server of this session's own."""
+    home = tmp_path_factory.mktemp("home")
+    database = open_database(Settings(database_url=None, home=home))
+    return Database(database.url.set(database="postgres"))
+
+
+def run_sql(database: Database, statement: str) -> None:
+    """One statement outside a transaction."""
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sqlalchemy.text(statement))
+
+
+def clone(server: Database, template: str) -> Database:
+    """A new database made from `template`."""
+    name = f"test_{os.getpid()}_{next(_number)}"
+    run_sql(server, f"create database {name} template {template}")
+    return Database(server.url.set(database=name))
+
+
+def drop(server: Database, database: Database) -> None:
+    database.engine.dispose()
+    run_sql(server, f"drop database if exists {database.url.database} with (force)")
+
+
+@pytest.fixture(scope="session")
+def template(server: Database) -> str:
+    """The name of a database with every migration applied."""
+    database = clone(server, "template0")
+    migrate(database)
+    database.engine.dispose()
+    assert database.url.database is not None
+    return database.url.database
+
+
+@pytest.fixture
+def empty_database(server: Database) -> Iterator[Database]:
+    """A database with nothing in it."""
+    database = clone(server, "template0")
+    yield database
+    drop(server, database)
+
+
+@pytest.fixture
+def database(server: Database, template: str) -> Iterator[Database]:
+    """A migrated database of this test's own."""
+    clone_ = clone(server, template)
+    yield clone_
+    drop(server, clone_)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")

@@ -1,0 +1,61 @@
+-- Our schemas, the ledger of migrations, the moment a run is about, and the roles.
+create extension if not exists vector;
+
+create schema if not exists aura_ops;
+create schema if not exists aura_staging;
+create schema if not exists aura_features;
+create schema if not exists aura_models;
+create schema if not exists aura_marts;
+
+comment on schema aura_ops is 'Ledgers, outbox, quarantine and history of the pipelines.';
+comment on schema aura_staging is 'One view per source table: typed, cleaned, visible as of the run''s moment.';
+comment on schema aura_features is 'Point-in-time snapshots and labels.';
+comment on schema aura_models is 'Model registry and scores.';
+comment on schema aura_marts is 'What BI, the read API and the application read.';
+
+create table aura_ops.migrations (
+    version text primary key,
+    checksum text not null,
+    skipped boolean not null default false,
+    applied_at timestamptz not null default now()
+);
+comment on table aura_ops.migrations is 'The files of sql/ that were applied, with the SHA-256 of their content.';
+
+create function aura_ops.as_of() returns timestamptz
+language sql stable parallel safe
+return coalesce(
+    nullif(pg_catalog.current_setting('bn_aura.as_of', true), '')::timestamptz, pg_catalog.now()
+);
+comment on function aura_ops.as_of() is 'The moment a run is about: the setting bn_aura.as_of, else now().';
+
+create function aura_ops.bangkok_day(moment timestamptz) returns date
+language sql immutable parallel safe
+return (moment at time zone 'Asia/Bangkok')::date;
+comment on function aura_ops.bangkok_day(timestamptz) is 'The business day of a moment. The only place that names the zone.';
+
+-- The roles of readers. A role that may not create roles goes on without them; bn-aura doctor then says so.
+do $$
+declare
+    role_name text;
+begin
+    foreach role_name in array array['aura_pipeline', 'aura_api', 'aura_bi'] loop
+        if not exists (select from pg_catalog.pg_roles where rolname = role_name) then
+            execute format('create role %I nologin', role_name);
+        end if;
+    end loop;
+exception
+    when insufficient_privilege then
+        raise notice 'the roles aura_pipeline, aura_api and aura_bi have to be created by an administrator';
+end
+$$;
+
+do $$
+begin
+    if exists (select from pg_catalog.pg_roles where rolname = 'aura_api') then
+        grant usage on schema aura_marts to aura_api;
+    end if;
+    if exists (select from pg_catalog.pg_roles where rolname = 'aura_bi') then
+        grant usage on schema aura_marts to aura_bi;
+    end if;
+end
+$$;
