@@ -31,7 +31,8 @@ comment on function aura_ops.as_of() is 'The moment a run is about: the setting 
 create function aura_ops.bangkok_day(moment timestamptz) returns date
 language sql immutable parallel safe
 return (moment at time zone 'Asia/Bangkok')::date;
-comment on function aura_ops.bangkok_day(timestamptz) is 'The business day of a moment. The only place that names the zone.';
+comment on function aura_ops.bangkok_day(timestamptz) is
+'The business day of a moment. The only place that names the zone.';
 
 -- The roles of readers. A role that may not create roles goes on without them; bn-aura doctor then says so.
 do $$

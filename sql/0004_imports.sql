@@ -10,4 +10,4 @@ create table aura_ops.quarantine (
     unique (table_name, file_name, line_number)
 );
 comment on table aura_ops.quarantine is
-'Rows of an import that were not loaded: where they stood, why, and the row itself. Importing the mended file clears them.';
+'Rows that an import did not load: where they stood, why, and the row itself. Importing the mended file clears them.';
