@@ -60,3 +60,19 @@ begin
     end if;
 end
 $$;
+
+create function aura_ops.try_timestamptz(value text) returns timestamptz
+language plpgsql stable parallel safe as $$
+begin
+    -- The pattern spares malformed text the cost of a subtransaction; days 29 to 31 may still not exist.
+    if value !~ '^\d{4}-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d' then
+        return null;
+    end if;
+    return value::timestamptz;
+exception
+    when others then
+        return null;
+end
+$$;
+comment on function aura_ops.try_timestamptz(text) is
+'The moment that a text names, null where it names none; without a zone it is read in the session''s.';

@@ -1,0 +1,327 @@
+"""Reads `dbt_like_views/` and builds it: one `select` a file, the file's name is the relation's name.
+
+A header of comments says what the relation is; sqlglot reads from the SQL what it depends on. What lands in the Dagster
+UI from here is made in `assets` of each domain; column lineage is read in `lineage`.
+
+Tables are not swapped. A fresh result is computed beside the table and only the difference is written, so row-level
+security, policies and grants are never gone for a moment, readers are never blocked, and a build that changes nothing
+writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from psycopg import sql
+
+from bn_aura_pipelines.database.connections import psycopg_connection
+from bn_aura_pipelines.errors import UserError
+from bn_aura_pipelines.settings import PROJECT_ROOT
+
+VIEWS = PROJECT_ROOT / "dbt_like_views"
+DIRECTIVES = {"materialized", "key", "owner", "index", "test", "kinds"}
+HEADER_ENTRY = re.compile(r"^-- (?P<name>[a-z_0-9]+): (?P<value>.*)$")
+
+
+class ViewError(UserError):
+    """A file of dbt_like_views cannot be read or built."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One file: its relation, its header and its `select`."""
+
+    schema: str
+    name: str
+    path: Path
+    description: str
+    directives: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...]
+    query: str
+
+    @property
+    def relation(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        return sql.Identifier(self.schema, self.name)
+
+    def values(self, directive: str) -> list[str]:
+        """Every value of a directive that may stand several times (`index`, `test`)."""
+        return [value for name, value in self.directives if name == directive]
+
+    def value(self, directive: str, default: str = "") -> str:
+        return next(iter(self.values(directive)), default)
+
+    @property
+    def materialized(self) -> str:
+        return self.value("materialized", "view")
+
+    @property
+    def key(self) -> list[str]:
+        return [part.strip() for part in self.value("key").split(",") if part.strip()]
+
+    @property
+    def owner(self) -> str:
+        return self.value("owner", "data")
+
+    @cached_property
+    def dependencies(self) -> frozenset[str]:
+        """`schema.name` of every relation the query reads. Raises ViewError on a syntax error."""
+        return _dependencies(self)
+
+    @property
+    def definition_hash(self) -> str:
+        return hashlib.sha256(repr((self.query, self.directives, self.columns)).encode()).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def load_views(folder: Path = VIEWS) -> tuple[View, ...]:
+    """Every view below `folder`, dependencies first. Raises ViewError naming file and line."""
+    views = {view.relation: view for view in map(_read, sorted(folder.glob("*/*.sql")))}
+    graph = {name: view.dependencies & views.keys() for name, view in views.items()}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " -> ".join(str(views[name].path.relative_to(folder)) for name in error.args[1])
+        raise ViewError(f"The views depend on each other in a circle: {circle}.") from error
+    return tuple(views[name] for name in order)
+
+
+def get_view(relation: str) -> View:
+    """The view of that `schema.name`."""
+    return next(view for view in load_views() if view.relation == relation)
+
+
+def build(connection: sqlalchemy.Connection, views: Iterable[View]) -> dict[str, int]:
+    """Build `views` (in dependency order) in the caller's transaction; returns rows written per relation.
+
+    Raises ViewError with file and cause; the caller's transaction is then lost as a whole.
+    """
+    driver = psycopg_connection(connection)
+    written = {}
+    for view in views:
+        try:
+            if view.materialized == "view":
+                written[view.relation] = _build_view(driver, view)
+            else:
+                written[view.relation] = _build_table(driver, view)
+        except psycopg.Error as error:
+            cause = str(error.diag.message_primary or error)
+            raise ViewError(f"{_place(view, error)}: {cause}") from error
+    return written
+
+
+def _read(path: Path) -> View:
+    lines = path.read_text("utf-8").splitlines()
+    body = next((number for number, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    entries: list[tuple[str, str]] = []
+    for line in lines[:body]:
+        match = HEADER_ENTRY.match(line)
+        if match:
+            entries.append((match["name"], match["value"].strip()))
+        else:  # the description, or the next line of the entry above
+            name, text = entries.pop() if entries else ("", "")
+            entries.append((name, f"{text} {line.removeprefix('--').strip()}".strip()))
+    description = next((text for name, text in entries if not name), "")
+    directives = [entry for entry in entries if entry[0] in DIRECTIVES]
+    columns = [entry for entry in entries if entry[0] and entry[0] not in DIRECTIVES]
+    view = View(
+        schema=f"aura_{path.parent.name}",
+        name=path.stem,
+        path=path,
+        description=description,
+        directives=tuple(directives),
+        columns=tuple(columns),
+        # The header keeps its place as blank lines, so that an error's line is the file's line.
+        query="\n" * body + "\n".join(lines[body:]).rstrip().rstrip(";"),
+    )
+    if view.materialized not in ("view", "table"):
+        raise ViewError(f"{path}: materialized is view or table, not {view.materialized!r}.")
+    if view.materialized == "table" and not view.key:
+        raise ViewError(f"{path}: a table needs a line `-- key: columns`.")
+    return view
+
+
+def _dependencies(view: View) -> frozenset[str]:
+    import sqlglot
+    from sqlglot import exp
+
+    try:
+        tree = sqlglot.parse_one(view.query, read="postgres")
+    except sqlglot.errors.ParseError as error:
+        first = error.errors[0]
+        raise ViewError(f"{view.path}:{first['line']}: {first['description']}") from error
+    return frozenset(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db)
+
+
+def _place(view: View, error: psycopg.Error) -> str:
+    position = error.diag.statement_position
+    if position is None:
+        return str(view.path)
+    # What `create ... as` puts before the query stands on its first, blank line: about as many characters off.
+    return f"{view.path}:{view.query[: int(position) - 60].count(chr(10)) + 1}"
+
+
+def _build_view(driver: psycopg.Connection[Any], view: View) -> int:
+    if _built_hash(driver, view) == view.definition_hash and _exists(driver, view):
+        return 0
+    # Its columns may have changed, so it goes with the views that stand on it; those are built again by their own
+    # change of hash: forgetting it is enough.
+    for dependent in _dependent_views(driver, view):
+        driver.execute("delete from aura_ops.relations where relation = %s", (dependent,))
+    driver.execute(sql.SQL("drop view if exists {} cascade").format(view.identifier))
+    driver.execute(
+        sql.SQL("create view {} with (security_invoker = true) as {}").format(view.identifier, _raw(view.query))
+    )
+    _describe(driver, view)
+    _remember(driver, view)
+    return 0
+
+
+def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
+    fresh = sql.Identifier("pg_temp", f"fresh_{view.name}")
+    driver.execute(sql.SQL("drop table if exists {}").format(fresh))
+    driver.execute(
+        sql.SQL("create temporary table {} on commit drop as {}").format(
+            sql.Identifier(f"fresh_{view.name}"), _raw(view.query)
+        )
+    )
+    _check_rows(driver, view, fresh)
+    if _built_hash(driver, view) != view.definition_hash or not _exists(driver, view):
+        driver.execute(sql.SQL("drop table if exists {} cascade").format(view.identifier))
+        driver.execute(sql.SQL("create table {} as table {} with no data").format(view.identifier, fresh))
+        _index(driver, view)
+        _describe(driver, view)
+        protect(driver, view.schema, view.name)
+        _remember(driver, view)
+    return merge(driver, view.identifier, fresh, view.key)
+
+
+def merge(
+    driver: psycopg.Connection[Any],
+    target: sql.Composable,
+    fresh: sql.Composable,
+    key: Collection[str],
+    slice_columns: Collection[str] = (),
+) -> int:
+    """Make `target` equal to `fresh` by writing only the difference; returns the rows deleted and inserted.
+
+    With `slice_columns` only the slices that `fresh` holds are replaced: rows of `target` whose values in these columns
+    do not occur in `fresh` stay. `key` must be unique in `fresh`; both relations have the same columns in order.
+    """
+    same_key = sql.SQL(" and ").join(sql.SQL("t.{0} = f.{0}").format(sql.Identifier(column)) for column in key)
+    driver.execute(sql.SQL("analyze {}").format(fresh))
+    in_slice = sql.SQL("true")
+    if slice_columns:
+        names = sql.SQL(", ").join(sql.Identifier(column) for column in slice_columns)
+        in_slice = sql.SQL("({names}) in (select distinct {names} from {fresh})").format(names=names, fresh=fresh)
+    deleted = driver.execute(
+        sql.SQL(
+            "delete from {target} t where {in_slice} and not exists"
+            " (select from {fresh} f where {same_key} and f.* is not distinct from t.*)"
+        ).format(target=target, fresh=fresh, same_key=same_key, in_slice=in_slice)
+    ).rowcount
+    inserted = driver.execute(
+        sql.SQL(
+            "insert into {target} select f.* from {fresh} f where not exists (select from {target} t where {same_key})"
+        ).format(target=target, fresh=fresh, same_key=same_key)
+    ).rowcount
+    if deleted + inserted:
+        driver.execute(sql.SQL("analyze {}").format(target))
+    return deleted + inserted
+
+
+def protect(driver: psycopg.Connection[Any], schema: str, name: str) -> None:
+    """Row-level security by clinic, policies and grants for the tenant roles, on a table of `aura_marts`; asserted."""
+    if schema == "aura_marts":
+        driver.execute("select aura_ops.protect(%s::regclass)", (f"{schema}.{name}",))
+
+
+def _check_rows(driver: psycopg.Connection[Any], view: View, fresh: sql.Composable) -> None:
+    key = sql.SQL(", ").join(sql.Identifier(column) for column in view.key)
+    filled = sql.SQL(" and ").join(sql.SQL("{} is not null").format(sql.Identifier(column)) for column in view.key)
+    rows, distinct = driver.execute(
+        sql.SQL("select count(*), count(distinct ({key})) filter (where {filled}) from {fresh}").format(
+            key=key, filled=filled, fresh=fresh
+        )
+    ).fetchone() or (0, 0)
+    if rows != distinct:
+        raise ViewError(f"{view.path}: the key ({', '.join(view.key)}) is not unique: {rows} rows, {distinct} keys.")
+    for test in view.values("test"):
+        row = driver.execute(
+            sql.SQL("select count(*) from {} where ({}) is not true").format(fresh, _raw(test))
+        ).fetchone()
+        if row and row[0]:
+            raise ViewError(f"{view.path}: {row[0]} rows fail the test `{test}`.")
+
+
+def _index(driver: psycopg.Connection[Any], view: View) -> None:
+    key = sql.SQL(", ").join(sql.Identifier(column) for column in view.key)
+    driver.execute(sql.SQL("alter table {} add primary key ({})").format(view.identifier, key))
+    for columns in view.values("index"):
+        driver.execute(sql.SQL("create index on {} ({})").format(view.identifier, _raw(columns)))
+
+
+def _describe(driver: psycopg.Connection[Any], view: View) -> None:
+    kind = sql.SQL("view") if view.materialized == "view" else sql.SQL("table")
+    driver.execute(sql.SQL("comment on {} {} is {}").format(kind, view.identifier, sql.Literal(view.description)))
+    for column, text in view.columns:
+        driver.execute(
+            sql.SQL("comment on column {}.{} is {}").format(view.identifier, sql.Identifier(column), sql.Literal(text))
+        )
+
+
+def _raw(text: str) -> sql.SQL:
+    """SQL of a file of this project, with braces kept as they are."""
+    escaped: Any = text.replace("{", "{{").replace("}", "}}")
+    return sql.SQL(escaped)
+
+
+def _exists(driver: psycopg.Connection[Any], view: View) -> bool:
+    row = driver.execute("select to_regclass(%s) is not null", (view.relation,)).fetchone()
+    return bool(row and row[0])
+
+
+def _built_hash(driver: psycopg.Connection[Any], view: View) -> str | None:
+    row = driver.execute("select definition_hash from aura_ops.relations where relation = %s", (view.relation,))
+    found = row.fetchone()
+    return found[0] if found else None
+
+
+def _remember(driver: psycopg.Connection[Any], view: View) -> None:
+    driver.execute(
+        "insert into aura_ops.relations (relation, definition_hash) values (%s, %s)"
+        " on conflict (relation) do update set definition_hash = excluded.definition_hash",
+        (view.relation, view.definition_hash),
+    )
+
+
+def _dependent_views(driver: psycopg.Connection[Any], view: View) -> list[str]:
+    rows = driver.execute(
+        """
+        with recursive standing_on as (
+            select to_regclass(%s)::oid as relation
+            union
+            select r.ev_class
+            from pg_depend d
+            join pg_rewrite r on r.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+            join standing_on s on d.refobjid = s.relation and d.refclassid = 'pg_class'::regclass
+            where r.ev_class <> s.relation
+        )
+        select n.nspname || '.' || c.relname
+        from standing_on s join pg_class c on c.oid = s.relation join pg_namespace n on n.oid = c.relnamespace
+        """,
+        (view.relation,),
+    )
+    return [row[0] for row in rows.fetchall()]

@@ -1,0 +1,37 @@
+-- Leads entered before the run's moment, in the stage they had then.
+-- materialized: view
+-- key: lead_id
+-- status: the application's status as it stands
+-- stage: new, contacted, qualified, proposal_sent, negotiation, won or lost at the run's moment. A lead changed later
+--   than that counts as new, the earliest stage it surely had; a temperature (cold, warm, hot) is no stage.
+-- stage_changed_at: the last change of stage before the run's moment
+-- estimated_value_thb: what the lead may be worth
+with leads as (
+    select
+        *,
+        updated_at >= aura_ops.as_of() as changed_later
+    from aura_staging.source_sales_leads
+    where created_at < aura_ops.as_of()
+)
+
+select
+    id as lead_id,
+    clinic_id,
+    customer_id,
+    sales_user_id,
+    name,
+    nullif(lower(trim(email)), '') as email,
+    nullif(trim(phone), '') as phone,
+    status,
+    case
+        when changed_later then 'new'
+        when status in ('cold', 'warm', 'hot') then case when last_contacted_at is null then 'new' else 'contacted' end
+        else status
+    end as stage,
+    case when changed_later then created_at else greatest(updated_at, created_at) end as stage_changed_at,
+    source,
+    primary_concern,
+    estimated_value as estimated_value_thb,
+    case when jsonb_typeof(metadata) = 'object' then metadata else '{}'::jsonb end as metadata,
+    created_at
+from leads
