@@ -156,10 +156,11 @@ def _read(path: Path) -> View:
 def _dependencies(view: View) -> frozenset[str]:
     import sqlglot
     from sqlglot import exp
+    from sqlglot.errors import ParseError
 
     try:
         tree = sqlglot.parse_one(view.query, read="postgres")
-    except sqlglot.errors.ParseError as error:
+    except ParseError as error:
         first = error.errors[0]
         raise ViewError(f"{view.path}:{first['line']}: {first['description']}") from error
     return frozenset(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db)

@@ -11,5 +11,5 @@ select
     u.email,
     s.created_at
 from aura_staging.source_clinic_staff as s
-left join aura_staging.source_users as u on u.id = s.user_id
+left join aura_staging.source_users as u on s.user_id = u.id
 where s.created_at < aura_ops.as_of()
