@@ -21,7 +21,7 @@ create table aura_models.registry (
 );
 create unique index registry_one_alias on aura_models.registry (model, alias) where alias is not null;
 comment on table aura_models.registry is
-'Every model that was trained: what it is, what it measured, why it was promoted or not. Rolled back by moving an alias.';
+'Every trained model: what it is, what it measured, why it was promoted or not. Rolled back by moving an alias.';
 
 create table aura_models.candidate_metrics (
     model text not null,

@@ -1,0 +1,109 @@
+"""How good predicted probabilities are: figures on held-out rows, and whether one model truly beats another.
+
+Nothing here knows what is predicted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+ECE_BINS = 10
+BOOTSTRAP_ROUNDS = 1000
+BOOTSTRAP_SEED = 7
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Figures of one candidate on held-out rows."""
+
+    candidate: str
+    n_test: int
+    auc: float
+    log_loss: float
+    brier: float
+    ece: float
+    positive_share: float
+
+    def as_dict(self) -> dict[str, float | int | str]:
+        return asdict(self)
+
+
+def judge(candidate: str, truth: Array, probability: Array) -> Judgement:
+    """AUC, log loss, Brier score and expected calibration error of `probability`, both of shape (n,), truth 0 or 1.
+
+    Raises ValueError when only one class occurs: nothing can be told apart then.
+    """
+    from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+    if truth.min() == truth.max():
+        raise ValueError("only one class in the held-out rows")
+    clipped = clip(probability)
+    return Judgement(
+        candidate=candidate,
+        n_test=len(truth),
+        auc=float(roc_auc_score(truth, probability)),
+        log_loss=float(log_loss(truth, clipped)),
+        brier=float(brier_score_loss(truth, probability)),
+        ece=expected_calibration_error(truth, probability),
+        positive_share=float(truth.mean()),
+    )
+
+
+def clip(probability: Array) -> Array:
+    """Away from 0 and 1, where one mistake would cost everything."""
+    import numpy as np
+
+    return np.clip(probability, 1e-6, 1 - 1e-6)
+
+
+def logit(probability: Array) -> Array:
+    import numpy as np
+
+    clipped = clip(probability)
+    return np.log(clipped) - np.log1p(-clipped)
+
+
+def expected_calibration_error(truth: Array, probability: Array) -> float:
+    """Mean distance between predicted and observed share over ten bins of equally many rows (Naeini et al. 2015)."""
+    import numpy as np
+
+    order = np.argsort(probability, kind="stable")
+    bins = np.array_split(order, ECE_BINS)
+    gaps = [abs(truth[rows].mean() - probability[rows].mean()) * len(rows) for rows in bins if len(rows)]
+    return float(sum(gaps) / len(truth))
+
+
+def log_loss_difference(truth: Array, ours: Array, theirs: Array) -> tuple[float, float, float]:
+    """Mean difference in log loss (negative: ours is better) with its 95 % paired bootstrap interval."""
+    import numpy as np
+
+    def losses(probability: Array) -> Array:
+        clipped = clip(probability)
+        return -(truth * np.log(clipped) + (1 - truth) * np.log1p(-clipped))
+
+    difference = losses(ours) - losses(theirs)
+    rows = np.random.default_rng(BOOTSTRAP_SEED).integers(0, len(truth), (BOOTSTRAP_ROUNDS, len(truth)), dtype=np.int32)
+    means = np.fromiter((difference[sample].mean() for sample in rows), float, BOOTSTRAP_ROUNDS)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(difference.mean()), float(low), float(high)
+
+
+def beats(truth: Array, ours: Array, theirs: Array, tolerance: float = 0.01) -> tuple[bool, str]:
+    """Whether ours deserves to replace theirs, and why: the whole interval of the log-loss difference lies below zero
+    and the calibration error is no worse than theirs by more than `tolerance`."""
+    mean, low, high = log_loss_difference(truth, ours, theirs)
+    ece_ours, ece_theirs = expected_calibration_error(truth, ours), expected_calibration_error(truth, theirs)
+    better = high < 0
+    calibrated = ece_ours <= max(ece_theirs, tolerance)
+    why = (
+        f"log loss {mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f}), "
+        f"calibration error {ece_ours:.3f} against {ece_theirs:.3f}"
+    )
+    return better and calibrated, why
