@@ -31,7 +31,7 @@ class BgNbd:
     b: float
 
     def alive(self, repeats: Array, last: Array, age: Array) -> Array:
-        """P(alive at `age`), shape (n,). `repeats` visits followed the first, the latest at `last`, both since the first."""
+        """P(alive at `age`), shape (n,). `repeats` visits followed the first, the latest at `last` since the first."""
         import numpy as np
 
         with np.errstate(over="ignore"):

@@ -61,9 +61,8 @@ def champion(connection: sqlalchemy.Connection, model: str) -> Entry | None:
 
 def by_fingerprint(connection: sqlalchemy.Connection, model: str, fingerprint: str) -> Entry | None:
     """The version that was trained on exactly this, if there is one."""
-    return _one(
-        connection, "model = :model and training_fingerprint = :fingerprint", {"model": model, "fingerprint": fingerprint}
-    )
+    condition = "model = :model and training_fingerprint = :fingerprint"
+    return _one(connection, condition, {"model": model, "fingerprint": fingerprint})
 
 
 def next_version(connection: sqlalchemy.Connection, model: str) -> int:
