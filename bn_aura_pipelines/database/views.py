@@ -179,7 +179,7 @@ def _build_view(driver: psycopg.Connection[Any], view: View) -> int:
         return 0
     # Its columns may have changed, so it goes with the views that stand on it; those are built again by their own
     # change of hash: forgetting it is enough.
-    for dependent in _dependent_views(driver, view):
+    for dependent in dependent_views(driver, view.relation):
         driver.execute("delete from aura_ops.relations where relation = %s", (dependent,))
     driver.execute(sql.SQL("drop view if exists {} cascade").format(view.identifier))
     driver.execute(
@@ -284,9 +284,9 @@ def _describe(driver: psycopg.Connection[Any], view: View) -> None:
 
 
 def _raw(text: str) -> sql.SQL:
-    """SQL of a file of this project, with braces kept as they are."""
-    escaped: Any = text.replace("{", "{{").replace("}", "}}")
-    return sql.SQL(escaped)
+    """SQL of a file of this project; its braces stay, since nothing is formatted into it."""
+    literal: Any = text
+    return sql.SQL(literal)
 
 
 def _exists(driver: psycopg.Connection[Any], view: View) -> bool:
@@ -308,7 +308,8 @@ def _remember(driver: psycopg.Connection[Any], view: View) -> None:
     )
 
 
-def _dependent_views(driver: psycopg.Connection[Any], view: View) -> list[str]:
+def dependent_views(driver: psycopg.Connection[Any], relation: str) -> list[str]:
+    """`schema.name` of a view and of every view that stands on it; none if it does not exist."""
     rows = driver.execute(
         """
         with recursive standing_on as (
@@ -323,6 +324,6 @@ def _dependent_views(driver: psycopg.Connection[Any], view: View) -> list[str]:
         select n.nspname || '.' || c.relname
         from standing_on s join pg_class c on c.oid = s.relation join pg_namespace n on n.oid = c.relnamespace
         """,
-        (view.relation,),
+        (relation,),
     )
     return [row[0] for row in rows.fetchall()]

@@ -1,0 +1,161 @@
+"""The tables that only some installations have, parents before children, with the columns that matter here."""
+
+from __future__ import annotations
+
+from bn_aura_pipelines.sources.contract_types import (
+    CLINIC_ID,
+    CREATED_AT,
+    CUSTOMER_ID,
+    ID,
+    NULLABLE_CLINIC_ID,
+    NULLABLE_CUSTOMER_ID,
+    OPTIONAL_ID,
+    USER_ID,
+    Column,
+    SourceTable,
+    nullable_text,
+    nullable_user,
+)
+
+OPTIONAL_TABLES: tuple[SourceTable, ...] = (
+    SourceTable(
+        "referrals",
+        (
+            ID,
+            CLINIC_ID,
+            Column("referrer_customer_id", "uuid", references="customers"),
+            Column("referred_customer_id", "uuid", nullable=True, references="customers"),
+            nullable_text("referral_code"),
+            Column("status", "text", default=True, allowed=("pending", "completed", "rewarded")),
+            CREATED_AT,
+        ),
+        required=False,
+    ),
+    SourceTable(
+        "loyalty_profiles",
+        (
+            CUSTOMER_ID,
+            CLINIC_ID,
+            Column("total_points", "int", default=True),
+            Column("available_points", "int", default=True),
+            Column("current_tier", "text", default=True, allowed=("bronze", "silver", "gold", "platinum", "diamond")),
+            Column("successful_referrals", "int", default=True),
+            Column("last_visit", "timestamptz", nullable=True),
+            Column("joined_at", "timestamptz", nullable=True),
+        ),
+        keys=(("clinic_id", "customer_id"),),
+        required=False,
+    ),
+    SourceTable(
+        "customer_preferences",
+        (
+            CUSTOMER_ID,
+            CLINIC_ID,
+            Column("preferred_channels", "text[]", default=True),
+            Column("do_not_contact", "bool", default=True),
+            Column("marketing_opt_in", "bool", default=True),
+            Column(
+                "best_contact_time",
+                "text",
+                nullable=True,
+                allowed=("morning", "afternoon", "evening", "anytime", "business_hours"),
+            ),
+            Column("timezone", "text", default=True),
+            Column("language", "text", default=True, allowed=("th", "en")),
+            Column("max_weekly_contacts", "int", nullable=True, minimum=0),
+            Column("max_monthly_contacts", "int", nullable=True, minimum=0),
+            Column("created_at", "timestamptz", default=True, optional=True),
+        ),
+        keys=(("customer_id",),),
+        required=False,
+    ),
+    SourceTable(
+        "email_unsubscribes",
+        (
+            OPTIONAL_ID,
+            CLINIC_ID,
+            Column("email", "text"),
+            nullable_text("reason"),
+            Column("unsubscribed_at", "timestamptz"),
+        ),
+        keys=(("id",), ("clinic_id", "email")),
+        unique=(("clinic_id", "email"),),
+        required=False,
+    ),
+    SourceTable(
+        "consent_records",
+        (
+            OPTIONAL_ID,
+            USER_ID,
+            Column("consent_type", "text"),
+            Column("consent_given", "bool"),
+            Column("revoked_at", "timestamptz", nullable=True),
+        ),
+        keys=(("id",), ("user_id", "consent_type")),
+        unique=(("user_id", "consent_type"),),
+        required=False,
+    ),
+    SourceTable(
+        "data_deletion_requests",
+        (
+            OPTIONAL_ID,
+            USER_ID,
+            Column("request_type", "text"),
+            Column("status", "text", default=True),
+            Column("processed_at", "timestamptz", nullable=True),
+        ),
+        keys=(("id",), ("user_id", "request_type")),
+        required=False,
+    ),
+    SourceTable(
+        "skin_analyses",
+        (
+            OPTIONAL_ID,
+            nullable_user("user_id"),
+            NULLABLE_CUSTOMER_ID,
+            CLINIC_ID,
+            Column("overall_score", "numeric", nullable=True, minimum=0, maximum=100),
+            Column("skin_age", "int", nullable=True),
+            Column("spots_score", "numeric", nullable=True),
+            Column("wrinkles_score", "numeric", nullable=True),
+            Column("texture_score", "numeric", nullable=True),
+            Column("pores_score", "numeric", nullable=True),
+            Column("recommendations", "jsonb", nullable=True),
+            Column("analyzed_at", "timestamptz"),
+        ),
+        keys=(("id",), ("clinic_id", "user_id", "customer_id", "analyzed_at")),
+        required=False,
+    ),
+    SourceTable(
+        "sales_proposals",
+        (
+            OPTIONAL_ID,
+            CLINIC_ID,
+            Column("lead_id", "uuid", nullable=True, references="sales_leads"),
+            Column(
+                "status", "text", default=True, allowed=("draft", "sent", "viewed", "accepted", "rejected", "expired")
+            ),
+            Column("total_value", "numeric", nullable=True),
+            CREATED_AT,
+        ),
+        keys=(("id",), ("clinic_id", "lead_id", "created_at")),
+        required=False,
+    ),
+    SourceTable(
+        "notifications",
+        (
+            ID,
+            Column("user_id", "uuid"),  # refers to `profiles`, which is no source
+            NULLABLE_CLINIC_ID,
+            Column("type", "text"),
+            Column("title", "text"),
+            Column("message", "text"),
+            nullable_text("link"),
+            Column("is_read", "bool", default=True),
+            Column("metadata", "jsonb", nullable=True),
+            nullable_text("priority"),
+            CREATED_AT,
+        ),
+        required=False,
+    ),
+)

@@ -1,0 +1,103 @@
+"""One view per table of the contract, `aura_staging.source_*`: the same columns and types on every installation.
+
+Columns and tables that an installation lacks are typed nulls and empty relations. What the columns mean, and what was
+visible at a moment, is the business of `dbt_like_views/staging`, which reads these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import sqlalchemy
+from psycopg import sql
+
+from bn_aura_pipelines.database.connections import psycopg_connection
+from bn_aura_pipelines.database.views import dependent_views
+from bn_aura_pipelines.sources.catalog import ActualColumn, read_columns
+from bn_aura_pipelines.sources.contract import TABLES, Column, ColumnType, SourceTable
+
+PG_TYPES: Mapping[ColumnType, str] = {
+    "uuid": "uuid",
+    "text": "text",
+    "int": "integer",
+    "numeric": "numeric",
+    "bool": "boolean",
+    "timestamptz": "timestamptz",
+    "date": "date",
+    "time": "time",
+    "jsonb": "jsonb",
+    "text[]": "text[]",
+}
+
+
+def source_relation(table: SourceTable) -> str:
+    """`schema.name` of the view over a source table."""
+    return f"aura_staging.source_{table.name}"
+
+
+def build_source_relations(connection: sqlalchemy.Connection) -> list[str]:
+    """Bring the views up to what this database has; returns those that were built or rewritten.
+
+    Views that stood on a rewritten one are dropped with it when its columns moved, and forgotten in
+    `aura_ops.relations`, so that the next build makes them again.
+    """
+    driver = psycopg_connection(connection)
+    actual = read_columns(connection)
+    built = []
+    for table in TABLES:
+        query = _query(table, actual.get(table.name)).as_string(driver)
+        if _build(driver, source_relation(table), query, _comment(table, table.name in actual)):
+            built.append(source_relation(table))
+    return built
+
+
+def _query(table: SourceTable, actual: Mapping[str, ActualColumn] | None) -> sql.Composed:
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} as {}").format(_expression(column, (actual or {}).get(column.name)), sql.Identifier(column.name))
+        for column in table.exposed_columns
+    )
+    if actual is None:
+        return sql.SQL("select {} where false").format(columns)
+    return sql.SQL("select {} from {} as t").format(columns, sql.Identifier("public", table.name))
+
+
+def _expression(column: Column, actual: ActualColumn | None) -> sql.Composed:
+    pg_type: Any = PG_TYPES[column.type]
+    if actual is None:
+        return sql.SQL("null::{}").format(sql.SQL(pg_type))
+    # An enum becomes text, varchar(20) becomes text, json becomes jsonb: readers see one type everywhere.
+    return sql.SQL("t.{}::{}").format(sql.Identifier(column.name), sql.SQL(pg_type))
+
+
+def _comment(table: SourceTable, exists: bool) -> str:
+    return f"The application's table {table.name}." if exists else f"Empty: this installation has no {table.name}."
+
+
+def _build(driver: psycopg.Connection[Any], relation: str, query: str, comment: str) -> bool:
+    fingerprint = hashlib.sha256(f"{query}\n{comment}".encode()).hexdigest()
+    known = driver.execute(
+        "select definition_hash from aura_ops.relations where relation = %s and to_regclass(%s) is not null",
+        (relation, relation),
+    ).fetchone()
+    if known is not None and known[0] == fingerprint:
+        return False
+    view = sql.Identifier(*relation.split("."))
+    text: Any = query
+    create = sql.SQL("create or replace view {} with (security_invoker = true) as {}").format(view, sql.SQL(text))
+    try:
+        with driver.transaction():
+            driver.execute(create)
+    except psycopg.errors.InvalidTableDefinition:  # its columns moved, so it goes with the views that stand on it
+        driver.execute("delete from aura_ops.relations where relation = any(%s)", (dependent_views(driver, relation),))
+        driver.execute(sql.SQL("drop view {} cascade").format(view))
+        driver.execute(create)
+    driver.execute(sql.SQL("comment on view {} is {}").format(view, sql.Literal(comment)))
+    driver.execute(
+        "insert into aura_ops.relations (relation, definition_hash) values (%s, %s)"
+        " on conflict (relation) do update set definition_hash = excluded.definition_hash",
+        (relation, fingerprint),
+    )
+    return True
