@@ -3,6 +3,7 @@ create table aura_models.registry (
     model text not null,
     version int not null,
     alias text check (alias in ('champion', 'challenger')),
+    promoted boolean not null,
     kind text not null,
     artifact bytea not null,
     artifact_sha256 text not null,

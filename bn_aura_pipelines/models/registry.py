@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,6 +15,9 @@ from sqlalchemy import text
 
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.models.judging import Judgement
+
+# A model knows everything up to the end of its last label.
+KNOWN_BY_THEN = "coalesce(window_end, '-infinity') <= aura_ops.as_of()"
 
 
 class ModelUnusable(UserError):
@@ -28,6 +31,7 @@ class Entry:
     model: str
     version: int
     alias: str | None
+    promoted: bool
     kind: str
     artifact: bytes
     features: tuple[str, ...]
@@ -55,8 +59,12 @@ def code_version() -> str:
 
 
 def champion(connection: sqlalchemy.Connection, model: str) -> Entry | None:
-    """The promoted version. Raises ModelUnusable when its bytes were damaged."""
-    return _one(connection, "model = :model and alias = 'champion'", {"model": model})
+    """The version to score with at the run's moment: the one with the alias, or for a run about the past, which must
+    not know it, the newest that had been promoted by then. Raises ModelUnusable when its bytes were damaged."""
+    known = f"model = :model and {KNOWN_BY_THEN}"
+    return _one(connection, f"{known} and alias = 'champion'", {"model": model}) or _one(
+        connection, f"{known} and promoted", {"model": model}
+    )
 
 
 def by_fingerprint(connection: sqlalchemy.Connection, model: str, fingerprint: str) -> Entry | None:
@@ -72,7 +80,12 @@ def next_version(connection: sqlalchemy.Connection, model: str) -> int:
 
 
 def store(connection: sqlalchemy.Connection, entry: Entry, judgements: Sequence[Judgement]) -> None:
-    """Add a version with the figures of every candidate; an alias it takes is taken from its holder."""
+    """Add a version with the figures of every candidate; an alias it takes is taken from its holder.
+
+    A version trained for a moment in the past takes no alias from one that knows more.
+    """
+    if entry.alias and _knows_more(connection, entry):
+        entry = replace(entry, alias=None)
     if entry.alias:
         connection.execute(
             text("update aura_models.registry set alias = null where model = :model and alias = :alias"),
@@ -82,11 +95,12 @@ def store(connection: sqlalchemy.Connection, entry: Entry, judgements: Sequence[
         text(
             """
             insert into aura_models.registry (
-                model, version, alias, kind, artifact, artifact_sha256, features, feature_hash, metrics, decision,
-                n_train, n_test, window_start, window_end, training_fingerprint, code_version, trained_as_of
+                model, version, alias, promoted, kind, artifact, artifact_sha256, features, feature_hash, metrics,
+                decision, n_train, n_test, window_start, window_end, training_fingerprint, code_version, trained_as_of
             ) values (
-                :model, :version, :alias, :kind, :artifact, :sha, :features, :feature_hash, cast(:metrics as jsonb),
-                :decision, :n_train, :n_test, :window_start, :window_end, :fingerprint, :code_version, :trained_as_of
+                :model, :version, :alias, :promoted, :kind, :artifact, :sha, :features, :feature_hash,
+                cast(:metrics as jsonb), :decision, :n_train, :n_test, :window_start, :window_end,
+                :fingerprint, :code_version, :trained_as_of
             )
             """
         ),
@@ -94,6 +108,7 @@ def store(connection: sqlalchemy.Connection, entry: Entry, judgements: Sequence[
             "model": entry.model,
             "version": entry.version,
             "alias": entry.alias,
+            "promoted": entry.promoted,
             "kind": entry.kind,
             "artifact": entry.artifact,
             "sha": hashlib.sha256(entry.artifact).hexdigest(),
@@ -121,6 +136,29 @@ def store(connection: sqlalchemy.Connection, entry: Entry, judgements: Sequence[
             ),
             [{"model": entry.model, "version": entry.version, **judgement.as_dict()} for judgement in judgements],
         )
+
+
+def judgements(connection: sqlalchemy.Connection, model: str, version: int) -> tuple[Judgement, ...]:
+    """The figures of every candidate of a version, best log loss first."""
+    rows = connection.execute(
+        text(
+            "select candidate, n_test, auc, log_loss, brier, ece, positive_share from aura_models.candidate_metrics"
+            " where model = :model and version = :version order by log_loss"
+        ),
+        {"model": model, "version": version},
+    )
+    return tuple(Judgement(**row) for row in rows.mappings())
+
+
+def _knows_more(connection: sqlalchemy.Connection, entry: Entry) -> bool:
+    """Whether the alias is held by a version whose data reaches further."""
+    return connection.execute(
+        text(
+            "select exists (select from aura_models.registry where model = :model and alias = :alias"
+            " and window_end > coalesce(cast(:window_end as timestamptz), '-infinity'))"
+        ),
+        {"model": entry.model, "alias": entry.alias, "window_end": entry.window_end},
+    ).scalar_one()
 
 
 def _one(connection: sqlalchemy.Connection, condition: str, parameters: dict[str, Any]) -> Entry | None:
