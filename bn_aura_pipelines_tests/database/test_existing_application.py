@@ -11,7 +11,9 @@ import sqlalchemy
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.database.migrations import MIGRATIONS, migrate, pending, read_migrations
 from bn_aura_pipelines.database.preflight import preflight, require_ready
+from bn_aura_pipelines.database.views import build, load_views
 from bn_aura_pipelines.sources.check import SourcesUnusable, check_sources, require_sources
+from bn_aura_pipelines.sources.relations import build_source_relations
 from bn_aura_pipelines_tests.conftest import run_sql
 
 APPLICATION = Path(__file__).with_name("existing_application.sql").read_text("utf-8")
@@ -154,6 +156,15 @@ def test_migrating_adds_what_is_ours_and_touches_nothing_else(application: Datab
         require_sources(connection)
         skipped = connection.execute(sqlalchemy.text("select version from aura_ops.migrations where skipped"))
         assert skipped.scalars().all() == ["0002_application_tables"]
+
+
+def test_every_view_stands_on_an_installation_without_the_optional_tables(application: Database) -> None:
+    migrate(application)
+    before = snapshot(application)
+    with application.begin() as connection:
+        build_source_relations(connection)
+        build(connection, load_views())
+    assert snapshot(application) == before
 
 
 def test_only_the_missing_embedding_columns_are_added(application: Database) -> None:
