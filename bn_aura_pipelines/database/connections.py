@@ -117,11 +117,17 @@ def set_as_of(connection: sqlalchemy.Connection, as_of: datetime) -> None:
 
 def unreachable(url: sqlalchemy.URL, error: Exception) -> DatabaseUnreachable:
     """One line that names server, cause and remedy, never the password."""
-    cause = str(getattr(error, "orig", error)).strip().splitlines()[-1]
+    cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
     return DatabaseUnreachable(
-        f"No connection to {url.render_as_string(hide_password=True)}: {cause}. "
+        f"No connection to {printable(url)}: {cause}. "
         "Check BN_AURA_DATABASE_URL and that the server is up; leave it empty for the embedded database."
     )
+
+
+def printable(url: sqlalchemy.URL) -> str:
+    """The URL without any secret: of its parameters, which may hold a password too, only the harmless are shown."""
+    query = {name: value for name, value in url.query.items() if name in ("host", "port", "sslmode")}
+    return url.set(query=query).render_as_string(hide_password=True)
 
 
 def _prepare_session(driver: psycopg.Connection[Any], _record: object) -> None:

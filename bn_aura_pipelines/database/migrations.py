@@ -63,9 +63,10 @@ def migrate(database: Database, migrations: list[Migration] | None = None) -> li
 
 
 def pending(database: Database) -> list[str]:
-    """Versions that `migrate` would apply."""
-    applied = _applied(database)
-    return [migration.version for migration in read_migrations() if migration.version not in applied]
+    """Versions that `migrate` would apply. Raises MigrationError when an applied file was edited or is gone."""
+    migrations, applied = read_migrations(), _applied(database)
+    _refuse_edits(migrations, applied)
+    return [migration.version for migration in migrations if migration.version not in applied]
 
 
 def _applied(database: Database) -> dict[str, str]:
