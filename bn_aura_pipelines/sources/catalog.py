@@ -16,7 +16,7 @@ COLUMNS = sqlalchemy.text(
         base.typname as base_type,
         a.attnotnull as not_null,
         pg_get_expr(d.adbin, d.adrelid) as default_expression,
-        a.attgenerated <> '' as generated,
+        a.attgenerated <> '' or a.attidentity <> '' as generated,
         case when base.typname in ('varchar', 'bpchar') and a.atttypmod > 4 then a.atttypmod - 4 end as max_length,
         array(
             select e.enumlabel::text from pg_enum e where e.enumtypid = base.oid order by e.enumsortorder
@@ -42,6 +42,7 @@ class ActualColumn:
     not_null: bool
     default_expression: str | None
     generated: bool
+    """Whether the database makes its values."""
     max_length: int | None
     labels: tuple[str, ...]
     """The values of an enum; empty for any other type."""
