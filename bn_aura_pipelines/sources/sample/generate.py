@@ -13,6 +13,7 @@ from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.sources.sample.appointment_rows import appointment_table
 from bn_aura_pipelines.sources.sample.chain import chain_tables
+from bn_aura_pipelines.sources.sample.conversation_rows import conversation_tables
 from bn_aura_pipelines.sources.sample.customer_rows import customer_tables
 from bn_aura_pipelines.sources.sample.laws import LAWS
 from bn_aura_pipelines.sources.sample.lead_rows import lead_tables
@@ -82,7 +83,8 @@ def _same(present: SampleIdentity, wanted: SampleIdentity) -> None:
     if present != wanted:
         raise SampleRefused(
             f"The database already holds a sample of {present.customers:,} customers as of "
-            f"{present.as_of.isoformat()}, seed {present.seed}: ask for the same, or use an empty database (another BN_AURA_HOME)."
+            f"{present.as_of.isoformat()}, seed {present.seed}: ask for the same, "
+            f"or use an empty database (another BN_AURA_HOME)."
         )
 
 
@@ -110,8 +112,12 @@ def _fill(
     store(customer_tables(world))
     store({"appointments": appointment_table(world)})
     store(leads)
+    progress("writing conversations")
+    conversations, felt = conversation_tables(world)
+    store({"customer_conversations": conversations})
     progress("storing the truth")
     write_truth(connection, world, identity, late_notes)
+    copy_columns(connection, "aura_truth", "conversations", felt)
     return rows
 
 
