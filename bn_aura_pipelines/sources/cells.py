@@ -67,8 +67,12 @@ def row_problem(cells: Sequence[str | None]) -> str | None:
 
 
 def storable(text: str) -> str:
-    """The text with what PostgreSQL cannot hold written as an escape."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\u0000")
+    """The text with what PostgreSQL cannot hold written as an escape: a byte that is no UTF-8 as `\\xff`."""
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace").replace("\0", "\\u0000")
 
 
 def _quoted(value: object) -> str:

@@ -85,6 +85,17 @@ class ImportReport:
     def quarantined(self) -> int:
         return sum(file.quarantined for file in self.files)
 
+    def summary(self) -> str:
+        """The whole as one line."""
+        rows = sum(file.rows_in for file in self.files)
+        loaded = sum(file.loaded for file in self.files)
+        change = f"{self.changed:,} of them new or changed" if self.changed else "nothing changed"
+        stopped = [file.file for file in self.files if file.error is not None]
+        return (
+            f"{rows:,} rows in = {loaded:,} loaded ({change}) + {self.quarantined:,} quarantined"
+            f"{'; stopped: ' + ', '.join(stopped) if stopped else ''}"
+        )
+
 
 def import_folder(database: Database, folder: Path, progress: Progress) -> ImportReport:
     """Import every file of the folder that is named after a source table, parents before children.

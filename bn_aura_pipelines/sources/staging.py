@@ -49,6 +49,8 @@ def copy_rows(
             count += 1
             if count % PROGRESS_ROWS == 0:
                 progress(f"{reading.file.name}: {count:,} rows read")
+    if count >= PROGRESS_ROWS:
+        progress(f"{reading.file.name}: {count:,} rows read, now checked and written")
     if not reading.names:  # JSON Lines without a single object
         reading.names.update(column.name for column in reading.columns)
     return count
