@@ -97,8 +97,9 @@ select
     to_regclass('public.clinics') is not null as has_application_tables,
     coalesce(has_schema_privilege(to_regnamespace('public')::oid, 'create'), false) as may_create_in_public,
     array(
-        select r.name from unnest(cast(:roles as text[])) as r (name)
+        select r.name from unnest(cast(:roles as text[])) with ordinality as r (name, position)
         where not exists (select from pg_roles where rolname = r.name)
+        order by r.position
     ) as missing_roles,
     me.rolsuper or me.rolcreaterole as may_create_roles,
     exists (select from pg_database where datname = 'dagster') as has_dagster_database,

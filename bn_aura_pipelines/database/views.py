@@ -204,8 +204,8 @@ def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
         driver.execute(sql.SQL("create table {} as table {} with no data").format(view.identifier, fresh))
         _index(driver, view)
         _describe(driver, view)
-        protect(driver, view.schema, view.name)
         _remember(driver, view)
+    protect(driver, view.schema, view.name)
     return merge(driver, view.identifier, fresh, view.key)
 
 
