@@ -86,6 +86,12 @@ def _season(days: NDArray[np.datetime64], laws: Laws) -> Floats:
     return np.where((month == 4) & (day >= 13) & (day <= 15), factor * laws.season_songkran, factor)
 
 
+def waking_hours(moment: Floats) -> Floats:
+    """The same days and the same order, at a time between 8:00 and midnight."""
+    day = np.floor(moment)
+    return day + (8 + 15.9 * (moment - day)) / 24
+
+
 def opening_hours(moment: Floats, rng: np.random.Generator, before: float) -> Floats:
     """The same days, at a time between 10:00 and 20:00, and earlier than `before`."""
     shifted = np.floor(moment) + (10 + 10 * rng.random(len(moment))) / 24

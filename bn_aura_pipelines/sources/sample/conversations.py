@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bn_aura_pipelines.sources.sample.catalogue import PERSONAS, TREATMENTS
 from bn_aura_pipelines.sources.sample.chain import sales_person
 from bn_aura_pipelines.sources.sample.choices import INJECTED
-from bn_aura_pipelines.sources.sample.clock import Floats, Ints
+from bn_aura_pipelines.sources.sample.clock import Floats, Ints, waking_hours
 from bn_aura_pipelines.sources.sample.tables import stream
 from bn_aura_pipelines.sources.sample.templates_th import CONCERNS
 from bn_aura_pipelines.sources.sample.visits import COMPLETED
@@ -76,7 +76,9 @@ def _around_visits(world: World, rng: np.random.Generator) -> Talks:
     count, who = len(chosen), visits.customer[chosen]
     when = np.where(rng.random(count) < 0.25, BEFORE, AFTER)
     booked, visited = visits.booked[chosen], visits.begins[chosen]
-    later = visited + visits.minutes[chosen] / 1440 + np.exp(rng.normal(np.log(18), 1.0, count)) / 24
+    days = 1 + np.floor(rng.exponential(1.0, count))
+    later = np.floor(visited) + days + (10 + 10 * rng.random(count)) / 24
+    earlier = np.clip(waking_hours(booked + rng.random(count) * (visited - booked)), booked, visited)
     previous = np.concatenate([[0.0], visits.satisfaction[:-1]])
     newcomer = np.concatenate([[True], visits.customer[1:] != visits.customer[:-1]])
     previous = np.where(newcomer, world.customers.first_satisfaction[visits.customer], previous)
@@ -99,7 +101,7 @@ def _around_visits(world: World, rng: np.random.Generator) -> Talks:
         lead=np.full(count, -1),
         clinic=world.customers.clinic[who],
         sales=sales_person(world.chain, rng, world.customers.clinic[who]),
-        begins=np.where(after, later, booked + rng.random(count) * (visited - booked)),
+        begins=np.where(after, later, earlier),
         answered=rng.exponential(0.6, count) / 24,
         satisfaction=satisfaction,
         polarity=polarity,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bn_aura_pipelines.sources.sample.catalogue import LEAD_SOURCES, LOST, REFERRAL, WON
-from bn_aura_pipelines.sources.sample.clock import Calendar, Floats, Ints, opening_hours
+from bn_aura_pipelines.sources.sample.clock import Calendar, Floats, Ints, opening_hours, waking_hours
 from bn_aura_pipelines.sources.sample.laws import Laws
 
 
@@ -50,6 +50,8 @@ def simulate_leads(
     """As many leads as customers, and those their winners refer; customers that no lead explains come by themselves."""
     count = customers
     created = _arrival_moments(calendar, laws, rng, count)
+    awake = waking_hours(created)
+    created = np.where(awake < calendar.as_of, awake, created)
     clinic = rng.choice(len(clinic_shares), count, p=clinic_shares)
     shares = np.array([source[1] for source in LEAD_SOURCES])
     source = rng.choice(len(shares), count, p=shares / shares.sum())

@@ -25,6 +25,17 @@ from bn_aura_pipelines.sources.sample.world import World
 PLACES = 11
 GAP_MINUTES = np.array([0, 2, 1, 0, 10, 3, 12, 1, 0, 90, 20], float)
 LANGUAGES = (templates_th, templates_en)
+# Sentences by language, whether it is a lead, concern, sentiment, and whether they are of the test set.
+TEMPLATES: dict[tuple[int, ...], Sequence[str]] = {
+    (language, lead, concern, sentiment, test): (
+        words.ENQUIRIES[name][sentiment // 2] if lead and sentiment != 1 else words.CONCERNS[name][sentiment]
+    )[test]
+    for language, words in enumerate(LANGUAGES)
+    for concern, name in enumerate(CONCERN_NAMES)
+    for lead in (0, 1)
+    for sentiment in (0, 1, 2)
+    for test in (0, 1)
+}
 EMOJI = (("😡", "😢", "😞", "💔"), ("🙂", "🙏", "🤔"), ("😊", "❤️", "✨", "😍", "🥰"))
 
 # What a message list of a production system also holds.
@@ -161,11 +172,9 @@ class _Speaker:
             mixed = talks.language[rows] == MIXED
             language = np.where(mixed, place == CONCERN, self.sales_language[rows])
             concern = (talks.concern if place == CONCERN else talks.second_concern)[rows]
-            keys = zip(
-                language.tolist(), concern.tolist(), talks.sentiment[rows].tolist(),
-                talks.test_templates[rows].astype(int).tolist(), strict=True,
-            )  # fmt: skip
-            return "customer", [LANGUAGES[lang].CONCERNS[CONCERN_NAMES[c]][s][split] for lang, c, s, split in keys]
+            columns = (language, talks.when[rows] == LEAD, concern, talks.sentiment[rows], talks.test_templates[rows])
+            keys = zip(*(column.astype(int).tolist() for column in columns), strict=True)
+            return "customer", [TEMPLATES[key] for key in keys]
         languages = [LANGUAGES[language] for language in self.sales_language[rows].tolist()]
         if place == OPENING:
             openers = {AFTER: "OPENERS_SALES", BEFORE: "OPENERS_BEFORE", LEAD: "OPENERS_CUSTOMER"}

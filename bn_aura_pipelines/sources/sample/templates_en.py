@@ -119,6 +119,41 @@ CONCERNS: dict[str, tuple[Sentences, Sentences, Sentences]] = {
     ),
 }
 
+ENQUIRIES: dict[str, tuple[Sentences, Sentences]] = {
+    "price": (
+        (("{p} baht is over my budget",), ("Other clinics are much cheaper, no thanks",)),
+        (("{p} is fine, I want to book",), ("Cheaper than I feared, count me in",)),
+    ),
+    "pain": (
+        (("I heard {t} is very painful, I would rather not",), ("Too scared of the pain, sorry",)),
+        (("The reviews say it does not hurt, I am relieved",), ("Good to know it is gentle, I want to try",)),
+    ),
+    "results": (
+        (("The reviews of {t} do not convince me",), ("Your before and after photos look edited",)),
+        (("The reviews look great, I want the same",), ("My friend looks amazing after {t}, I am in",)),
+    ),
+    "queue": (
+        (("Next month is too late for me",), ("Booking is too complicated, forget it",)),
+        (("A slot tomorrow is perfect",), ("So easy to get a slot, great",)),
+    ),
+    "service": (
+        (("I wrote several times and nobody answered",), ("Slow and unhelpful replies",)),
+        (("Thanks for the quick and detailed answer",), ("Very friendly, I look forward to coming",)),
+    ),
+    "downtime": (
+        (("I cannot hide at home for a week",), ("Too much recovery time for my job",)),
+        (("No downtime is perfect for me",), ("I can do it at lunch, love it",)),
+    ),
+    "safety": (
+        (("I read about fake products, I am worried",), ("It does not look trustworthy to me",)),
+        (("Certified products, that convinces me",), ("A licensed doctor makes me feel safe",)),
+    ),
+    "promotion": (
+        (("Too many conditions on that offer",), ("That discount is not real",)),
+        (("Great offer, please reserve it for me",), ("I was waiting for this deal",)),
+    ),
+}
+
 OPENERS_CUSTOMER: tuple[str, ...] = (
     "Hi, I am interested in {t}",
     "Hello, I saw your ad for {t}",

@@ -158,10 +158,11 @@ def _ends(world: World) -> tuple[Floats, Floats, Floats]:
 
 
 def _repeat_due(world: World) -> NDArray[np.bool_]:
-    """Whether the clock of some treatment, had before, has run out by the moment."""
+    """Whether the clock of some treatment, had before, has run out by the moment and not long ago."""
     visits, as_of = world.visits, world.calendar.as_of
     last = np.full((len(world.customer_ids), len(CLOCKS)), np.nan)
     past = (visits.outcome == COMPLETED) & (visits.begins < as_of) & (visits.treatment >= 0)
     last[visits.customer[past], visits.treatment[past]] = visits.begins[past]
-    due: NDArray[np.bool_] = (as_of - last) / CLOCKS >= 0.9
+    clocks = (as_of - last) / CLOCKS
+    due: NDArray[np.bool_] = (clocks >= 0.9) & (clocks < 2)
     return np.asarray(due.any(axis=1))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bn_aura_pipelines.sources.sample.catalogue import CHANNEL_SHARES, CHANNELS
 from bn_aura_pipelines.sources.sample.choices import Chooser, Tastes
-from bn_aura_pipelines.sources.sample.clock import Calendar, Floats, Ints
+from bn_aura_pipelines.sources.sample.clock import Calendar, Floats, Ints, waking_hours
 from bn_aura_pipelines.sources.sample.laws import Laws
 
 COMPLETED, NO_SHOW, CANCELLED = 0, 1, 2
@@ -83,7 +83,7 @@ def simulate_visits(
         count = len(who)
         begins = np.floor(moment) + rng.choice(SLOTS, count, p=SLOT_SHARES)
         lead = np.exp(np.log(laws.lead_days_median) + laws.lead_days_sigma * rng.standard_normal(count))
-        booked = np.maximum(begins - np.minimum(lead, laws.lead_days_most), free_from)
+        booked = np.maximum(waking_hours(begins - np.minimum(lead, laws.lead_days_most)), free_from)
         booked = np.minimum(free_from if first else booked, begins - MINUTES_AHEAD)
         lead = begins - booked
         deposit = rng.random(count) < laws.deposit_share
