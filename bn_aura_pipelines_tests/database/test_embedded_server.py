@@ -136,6 +136,17 @@ def test_a_path_longer_than_a_socket_may_be_works(tmp_path: Path) -> None:
     holder.leave()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the server to a user of its own")
+def test_run_by_root_it_shows_nobody_what_a_private_folder_holds(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    home = new_home(private)
+    private.chmod(0o700)
+    holder = Holder(home)
+    holder.server()
+    holder.leave()
+    assert private.stat().st_mode & 0o777 == 0o711
+
+
 def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     home = new_home(tmp_path)
     (home / "postgres").write_text("a file where the folder should be")

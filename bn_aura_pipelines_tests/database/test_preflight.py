@@ -5,11 +5,19 @@ from contextlib import contextmanager
 
 import pytest
 import sqlalchemy
+from sqlalchemy import event
 
 from bn_aura_pipelines.database.connections import Database, parse_url
 from bn_aura_pipelines.database.dagster_storage import NoDagsterStorage, ensure_dagster_database
 from bn_aura_pipelines.database.migrations import migrate
-from bn_aura_pipelines.database.preflight import NotReady, judge_server, judge_url, preflight, require_ready
+from bn_aura_pipelines.database.preflight import (
+    NotReady,
+    judge_server,
+    judge_url,
+    preflight,
+    probe_session,
+    require_ready,
+)
 from bn_aura_pipelines.database.server_facts import SCHEMAS, Column, ServerFacts, read_facts
 from bn_aura_pipelines_tests.conftest import run_sql
 
@@ -92,6 +100,17 @@ def test_supabases_transaction_pooler_is_recognised_by_its_port(url: str) -> Non
     assert "use the session mode on port 5432" in problem.message
     assert "secret" not in problem.message
     assert judge_url(parse_url(url.replace("6543", "5432"))) == []
+
+
+def test_a_pooler_that_loses_session_settings_is_recognised_by_that(database: Database) -> None:
+    def forget(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("reset all")
+
+    assert probe_session(database) == []
+    event.listen(database.engine, "begin", forget)
+    (problem,) = probe_session(database)
+    assert problem.fatal
+    assert "pooler in transaction mode" in problem.message
 
 
 def test_an_unreachable_server_is_one_line_without_the_password() -> None:
