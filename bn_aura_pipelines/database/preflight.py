@@ -16,6 +16,7 @@ from bn_aura_pipelines.errors import UserError
 
 OLDEST_SERVER = 15
 OLDEST_PGVECTOR = (0, 8)
+DIMENSIONS = 768
 TRANSACTION_POOLER_PORT = 6543
 
 
@@ -142,16 +143,35 @@ def _judge_application_tables(facts: ServerFacts) -> list[Problem]:
         )
         found = f"Database {facts.database} holds no application tables and role {facts.role} may not create them"
         return [Problem("application tables", f"{found}: {remedy}")]
-    if not facts.columns_out_of_reach:
+    return [*_judge_missing_columns(facts), *_judge_present_columns(facts)]
+
+
+def _judge_missing_columns(facts: ServerFacts) -> list[Problem]:
+    missing = [column for column in facts.columns if column.type is None and not column.may_add]
+    if not missing:
         return []
     vector = f"{facts.pgvector_schema}.vector" if facts.pgvector_schema else "vector"
     statements = "; ".join(
-        f"alter table public.{column.table} add column {column.name} {vector}(768)"
-        for column in facts.columns_out_of_reach
+        f"alter table public.{column.table} add column {column.name} {vector}({DIMENSIONS})" for column in missing
     )
-    owners = ", ".join(sorted({column.owner for column in facts.columns_out_of_reach}))
+    owners = ", ".join(sorted({column.owner for column in missing}))
     message = f"Embedding columns are missing and role {facts.role} may not add them: run `{statements}` as {owners}."
     return [Problem("embedding columns", message)]
+
+
+def _judge_present_columns(facts: ServerFacts) -> list[Problem]:
+    otherwise = "or set BN_AURA_WRITE_APPLICATION_COLUMNS=false."
+    problems = []
+    for column in facts.columns:
+        place = f"public.{column.table}.{column.name}"
+        if column.type is not None and not column.type.endswith(f"vector({DIMENSIONS})"):
+            message = f"{place} is {column.type}: change it to vector({DIMENSIONS}), {otherwise}"
+            problems.append(Problem("embedding columns", message, fatal=False))
+        elif not column.may_write:
+            statement = f"grant update ({column.name}) on public.{column.table} to {facts.role}"
+            message = f"Role {facts.role} may not write {place}: run `{statement}` as {column.owner}, {otherwise}"
+            problems.append(Problem("embedding columns", message, fatal=False))
+    return problems
 
 
 def _judge_roles(facts: ServerFacts) -> list[Problem]:

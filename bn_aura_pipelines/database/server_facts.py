@@ -22,11 +22,14 @@ READABLE_VERSION = 130000
 
 @dataclass(frozen=True)
 class Column:
-    """A column the pipelines would have to add, and the owner of its table."""
+    """One of the application's embedding columns; `type` is null where it is missing."""
 
     table: str
     name: str
     owner: str
+    type: str | None = None
+    may_add: bool = True
+    may_write: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class ServerFacts:
     schemas_of_others: frozenset[str] = frozenset()
     has_application_tables: bool = True
     may_create_in_public: bool = True
-    columns_out_of_reach: tuple[Column, ...] = ()
+    columns: tuple[Column, ...] = ()
     missing_roles: tuple[str, ...] = ()
     may_create_roles: bool = True
     has_dagster_database: bool = True
@@ -60,11 +63,8 @@ def read_facts(connection: sqlalchemy.Connection) -> ServerFacts:
     if version < READABLE_VERSION:
         return ServerFacts(version=version)
     row = connection.execute(_FACTS, {"schemas": list(SCHEMAS), "roles": list(READER_ROLES)}).one()
-    wanted = connection.execute(_COLUMNS, {"tables": list(EMBEDDING_COLUMNS)}).all()
-    columns = tuple(
-        Column(table.name, EMBEDDING_COLUMNS[table.name], table.owner)
-        for table in wanted
-        if not table.mine and EMBEDDING_COLUMNS[table.name] not in table.columns
+    columns = connection.execute(
+        _COLUMNS, {"tables": list(EMBEDDING_COLUMNS), "columns": list(EMBEDDING_COLUMNS.values())}
     )
     values = {name: value for name, value in row._mapping.items() if not isinstance(value, list)}
     return ServerFacts(
@@ -72,7 +72,7 @@ def read_facts(connection: sqlalchemy.Connection) -> ServerFacts:
         schemas_owned=frozenset(row.schemas_owned),
         schemas_of_others=frozenset(row.schemas_of_others),
         missing_roles=tuple(row.missing_roles),
-        columns_out_of_reach=columns,
+        columns=tuple(Column(**column._mapping) for column in columns),
     )
 
 
@@ -128,14 +128,14 @@ where me.rolname = current_user
 
 _COLUMNS = sqlalchemy.text("""
 select
-    c.relname::text as name,
+    c.relname::text as table,
+    w.name,
     quote_ident(pg_get_userbyid(c.relowner)) as owner,
-    pg_has_role(c.relowner, 'usage') as mine,
-    array(
-        select a.attname::text from pg_attribute as a
-        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-    ) as columns
-from pg_class as c
-where c.relnamespace = to_regnamespace('public') and c.relname = any (cast(:tables as text[]))
-order by array_position(cast(:tables as text[]), c.relname::text)
+    format_type(a.atttypid, a.atttypmod) as type,
+    pg_has_role(c.relowner, 'usage') as may_add,
+    coalesce(has_column_privilege(c.oid, a.attnum, 'update'), true) as may_write
+from unnest(cast(:tables as text[]), cast(:columns as text[])) with ordinality as w (relation, name, position)
+join pg_class as c on c.relnamespace = to_regnamespace('public') and c.relname = w.relation
+left join pg_attribute as a on a.attrelid = c.oid and a.attname = w.name and not a.attisdropped
+order by w.position
 """)

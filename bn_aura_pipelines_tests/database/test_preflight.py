@@ -74,12 +74,17 @@ def test_missing_columns_out_of_reach_come_with_the_statement_to_run() -> None:
     facts = ServerFacts(
         pgvector_installed="0.8.0",
         pgvector_schema="extensions",
-        columns_out_of_reach=(Column("sales_leads", "profile_embedding", "app"),),
+        columns=(Column("sales_leads", "profile_embedding", "app", may_add=False),),
     )
     assert (
         "run `alter table public.sales_leads add column profile_embedding extensions.vector(768)` as app."
         in only_message(facts)
     )
+
+
+def test_columns_of_other_dimensions_are_named() -> None:
+    facts = ServerFacts(columns=(Column("customers", "preference_embedding", "app", "extensions.vector(1536)"),))
+    assert "public.customers.preference_embedding is extensions.vector(1536)" in only_message(facts)
 
 
 def test_fatal_problems_come_first() -> None:
@@ -193,6 +198,20 @@ def test_embedding_columns_out_of_reach_stop_before_anything_is_written(database
         pytest.raises(NotReady, match=r"`alter table public.customers add column preference_embedding \S*vector\(768"),
     ):
         require_ready(other)
+
+
+def test_columns_that_may_not_be_written_are_named_with_the_grant(database: Database) -> None:
+    statements = (
+        "drop schema aura_ops, aura_staging, aura_features, aura_models, aura_marts cascade",
+        "grant create on database {database} to {role}",
+        "grant update on public.customers to {role}",
+        "grant update (profile_embedding) on public.sales_leads to {role}",
+    )
+    with connected_as(database, "", *statements) as other:
+        problems = [problem for problem in preflight(other) if problem.name == "embedding columns"]
+    (problem,) = problems
+    assert "grant update (message_embeddings) on public.customer_conversations to role_of_" in problem.message
+    assert not problem.fatal
 
 
 def test_dagsters_database_is_there_or_its_absence_names_the_remedy(server: Database, database: Database) -> None:
