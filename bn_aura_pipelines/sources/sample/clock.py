@@ -34,6 +34,11 @@ class Calendar:
         """The moment at which so many season-days have passed; infinite beyond the end."""
         return np.interp(season_days, self.elapsed, np.arange(len(self.elapsed)), right=np.inf)
 
+    def days(self, moment: datetime) -> float:
+        """A moment (aware) in days after the origin."""
+        local = np.datetime64(moment.astimezone(BANGKOK).replace(tzinfo=None), "us")
+        return float((local - self.origin) / np.timedelta64(1, "us")) / DAY_SECONDS / 1e6
+
     def local(self, moment: Floats) -> NDArray[np.datetime64]:
         """Bangkok's wall clock, to the second."""
         return self.origin + np.floor(np.asarray(moment) * DAY_SECONDS + 1e-4).astype("timedelta64[s]")

@@ -29,7 +29,7 @@ def customer_tables(world: World) -> dict[str, dict[str, Any]]:
     count = len(world.customer_ids)
     clinic, start = world.customers.clinic, world.customers.start
     visits = world.visits
-    past = (visits.outcome == COMPLETED) & (visits.begins < calendar.as_of)
+    past = (visits.outcome == COMPLETED) & (visits.begins + visits.minutes / 1440 < calendar.as_of)
     first, last = _ends(world, past)
     completed = np.bincount(visits.customer[past], minlength=count)
     bought = np.zeros(count, bool)
