@@ -1,0 +1,287 @@
+"""Which rows need a vector: marks the stale ones, claims them under a lease, records what became of them.
+
+A row is suspected by hints (its xmin, a hash of its context, the moments its text holds for); whether it is stale is
+decided by the hash of its text. Texts are made in `text`, vectors are written in `writing`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+import sqlalchemy
+from psycopg import sql
+
+from bn_aura_pipelines.database.connections import Database, psycopg_connection
+from bn_aura_pipelines.embeddings.providers import Entity
+from bn_aura_pipelines.embeddings.text import content_hash, context
+
+LEASE = timedelta(minutes=15)
+
+APPLICATION_COLUMNS: dict[Entity, tuple[str, str]] = {
+    "conversation": ("customer_conversations", "message_embeddings"),
+    "lead": ("sales_leads", "profile_embedding"),
+    "customer": ("customers", "preference_embedding"),
+}
+
+# The versions of all that goes into a text, for every source row visible at the moment. Read from the application's
+# tables themselves: a view has no xmin.
+CONTEXTS: dict[Entity, tuple[LiteralString, LiteralString]] = {
+    "conversation": (
+        "concat_ws(chr(31), k.full_name, k.nickname, k.email, k.phone, k.customer_code, u.full_name)",
+        """
+        left join public.customers as k on k.id = s.customer_id and k.created_at < %(moment)s
+        left join aura_staging.source_users as u on u.id = s.sales_staff_id and u.created_at < %(moment)s
+        """,
+    ),
+    "lead": ("''", ""),
+    "customer": (
+        "concat_ws(chr(31), v.visits, v.versions, p.language, p.best_contact_time, p.preferred_channels)",
+        """
+        left join (
+            select a.customer_id, count(*) as visits, sum(a.xmin::text::bigint) as versions
+            from public.appointments as a
+            group by a.customer_id
+        ) as v on v.customer_id = s.id
+        left join aura_staging.source_customer_preferences as p
+            on p.customer_id = s.id and coalesce(p.created_at < %(moment)s, true)
+        """,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row that this worker may embed: where its vector stands now, if it has one, and how often it has failed."""
+
+    entity_id: UUID
+    old_clinic_id: UUID | None
+    old_hash: bytes | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What `mark` found: rows to look at, rows whose source is gone."""
+
+    pending: int
+    deleted: int
+
+
+def mark(connection: sqlalchemy.Connection, entity: Entity, model: str, as_of: datetime, fill_column: bool) -> Marked:
+    """Put every suspected row on the ledger as pending and drop those whose source is not visible at `as_of`.
+
+    Renders nothing; writes nothing when nothing changed. `fill_column`: a row whose application column is empty
+    although it has a vector is suspected too.
+    """
+    table, column = APPLICATION_COLUMNS[entity]
+    expression, joins = CONTEXTS[entity]
+    no_vector = sql.SQL("s.{} is null").format(sql.Identifier(column)) if fill_column else sql.SQL("false")
+    statement = sql.SQL(MARK).format(
+        table=sql.Identifier("public", table), expression=sql.SQL(expression), joins=sql.SQL(joins), no_vector=no_vector
+    )
+    values = {
+        "entity": entity,
+        "model": model,
+        "moment": as_of,
+        "context": context(connection),
+        "empty": content_hash(""),
+    }
+    row = psycopg_connection(connection).execute(statement, values).fetchone()
+    return Marked(*row) if row else Marked(0, 0)
+
+
+def pending(connection: sqlalchemy.Connection, entity: Entity, model: str) -> int:
+    """Rows that wait for a vector, those under a lease included."""
+    row = psycopg_connection(connection).execute(
+        "select count(*) from aura_ops.embedding_ledger"
+        " where entity = %s and model = %s and status in ('pending', 'leased')",
+        (entity, model),
+    )
+    return (row.fetchone() or (0,))[0]
+
+
+@contextmanager
+def worker(database: Database) -> Iterator[int]:
+    """A number that claims are made under. It dies with this process, and its leases with it: an advisory lock."""
+    owner = secrets.randbits(62)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        driver = psycopg_connection(connection)
+        driver.execute("select pg_advisory_lock(%s)", (owner,))
+        try:
+            yield owner
+        finally:
+            driver.execute("select pg_advisory_unlock(%s)", (owner,))
+
+
+def claim(
+    connection: sqlalchemy.Connection, entity: Entity, model: str, owner: int, limit: int, started: datetime
+) -> list[Claim]:
+    """Lease up to `limit` pending rows, a clinic's together. A lease of a dead worker counts as none.
+
+    Rows that were given back after `started` wait for the next run.
+    """
+    values = {"entity": entity, "model": model, "owner": owner, "limit": limit, "lease": LEASE, "started": started}
+    return [Claim(*row) for row in psycopg_connection(connection).execute(CLAIM, values)]
+
+
+def release(connection: sqlalchemy.Connection, entity: Entity, model: str, owner: int) -> None:
+    """Give back every lease of this worker: the rows are pending again."""
+    psycopg_connection(connection).execute(
+        "update aura_ops.embedding_ledger set status = 'pending', lease_owner = null, lease_until = null"
+        " where entity = %s and model = %s and status = 'leased' and lease_owner = %s",
+        (entity, model, owner),
+    )
+
+
+def forget(driver: psycopg.Connection[Any], entity: Entity, model: str, ids: Sequence[UUID]) -> None:
+    """Take rows and their vectors off: their sources are gone."""
+    driver.execute(FORGET, {"entity": entity, "model": model, "ids": list(ids)})
+
+
+def retry(connection: sqlalchemy.Connection, entity: Entity | None = None, model: str | None = None) -> int:
+    """Put dead rows back to work; returns how many."""
+    return (
+        psycopg_connection(connection)
+        .execute(
+            "update aura_ops.embedding_ledger set status = 'pending', attempts = 0, error = null"
+            " where status = 'dead' and coalesce(entity = %s, true) and coalesce(model = %s, true)",
+            (entity, model),
+        )
+        .rowcount
+    )
+
+
+MARK: LiteralString = """
+with source as (
+    select
+        s.id,
+        s.clinic_id,
+        s.xmin as row_version,
+        hashtextextended(concat_ws(chr(31), %(context)s::text, {expression}), 0) as context_version,
+        {no_vector} as no_vector
+    from {table} as s
+    {joins}
+    where s.created_at < %(moment)s
+),
+
+known as (
+    select * from aura_ops.embedding_ledger where entity = %(entity)s and model = %(model)s
+),
+
+suspected as (
+    select
+        source.id,
+        source.clinic_id as source_clinic_id,
+        source.context_version,
+        known.entity_id,
+        known.clinic_id
+    from source
+    full join known on known.entity_id = source.id
+    where source.id is null
+        or known.entity_id is null
+        or (
+            known.status in ('done', 'dead')
+            and (
+                known.row_version is distinct from source.row_version
+                or known.context_version is distinct from source.context_version
+                or known.holds_after >= %(moment)s
+                or known.holds_until < %(moment)s
+                or (source.no_vector and known.content_hash <> %(empty)s)
+            )
+        )
+),
+
+gone as (
+    delete from aura_ops.embedding_ledger as l
+    using suspected as x
+    where x.id is null and l.entity = %(entity)s and l.model = %(model)s and l.entity_id = x.entity_id
+    returning l.entity_id, l.clinic_id, l.model
+),
+
+vectors_gone as (
+    delete from aura_ops.embeddings as e
+    using gone
+    where e.entity = %(entity)s and e.model = gone.model and e.entity_id = gone.entity_id
+        and e.clinic_id is not distinct from gone.clinic_id
+    returning e.content_hash, e.model, e.entity, e.entity_id, e.embedding
+),
+
+-- A row that is only not visible yet, at an earlier moment, costs nothing when it comes back.
+kept as (
+    insert into aura_ops.embedding_cache (content_hash, model, entity, entity_id, embedding, kept_at)
+    select v.content_hash, v.model, v.entity, v.entity_id, v.embedding, clock_timestamp()
+    from vectors_gone as v
+    where exists (select from {table} as s where s.id = v.entity_id)
+    on conflict do nothing
+),
+
+cached_gone as (
+    delete from aura_ops.embedding_cache as c
+    using gone
+    where c.entity = %(entity)s and c.entity_id = gone.entity_id
+        and not exists (select from {table} as s where s.id = gone.entity_id)
+),
+
+put as (
+    insert into aura_ops.embedding_ledger (entity, model, entity_id, clinic_id, context_version, status, stale_since)
+    select %(entity)s, %(model)s, x.id, x.source_clinic_id, x.context_version, 'pending', clock_timestamp()
+    from suspected as x
+    where x.id is not null
+    on conflict (entity, model, entity_id) do update
+    set status = 'pending', attempts = 0, error = null, stale_since = excluded.stale_since,
+        context_version = excluded.context_version, lease_until = null
+    where embedding_ledger.status in ('done', 'dead')
+    returning 1
+)
+
+select (select count(*) from put), (select count(*) from gone)
+"""
+
+CLAIM: LiteralString = """
+with living as materialized (
+    select (classid::bigint << 32) | objid::bigint as owner
+    from pg_locks
+    where locktype = 'advisory' and objsubid = 1 and granted
+        and database = (select oid from pg_database where datname = current_database())
+),
+
+picked as (
+    select l.entity, l.model, l.entity_id
+    from aura_ops.embedding_ledger as l
+    where l.entity = %(entity)s and l.model = %(model)s
+        and (
+            (l.status = 'pending' and coalesce(l.lease_until < %(started)s, true))
+            or (l.status = 'leased'
+                and (l.lease_until < clock_timestamp() or l.lease_owner not in (select owner from living)))
+        )
+    order by l.clinic_id, l.entity_id
+    limit %(limit)s
+    for update skip locked
+)
+
+update aura_ops.embedding_ledger as l
+set status = 'leased', lease_owner = %(owner)s, lease_until = clock_timestamp() + %(lease)s
+from picked
+where l.entity = picked.entity and l.model = picked.model and l.entity_id = picked.entity_id
+returning l.entity_id, l.clinic_id, l.content_hash, l.attempts
+"""
+
+FORGET: LiteralString = """
+with gone as (
+    delete from aura_ops.embedding_ledger
+    where entity = %(entity)s and model = %(model)s and entity_id = any(%(ids)s)
+    returning entity_id, clinic_id
+)
+
+delete from aura_ops.embeddings as e
+using gone
+where e.entity = %(entity)s and e.model = %(model)s and e.entity_id = gone.entity_id
+    and e.clinic_id is not distinct from gone.clinic_id
+"""

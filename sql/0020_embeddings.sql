@@ -1,0 +1,86 @@
+-- Vectors of conversations, leads and customers, what is known about each, and which model readers use.
+create table aura_ops.embeddings (
+    entity text not null check (entity in ('conversation', 'lead', 'customer')),
+    entity_id uuid not null,
+    clinic_id uuid,
+    model text not null,
+    template_version int not null,
+    content_hash bytea not null,
+    embedding halfvec(768) not null,
+    unique nulls not distinct (entity, entity_id, model, clinic_id)
+) partition by hash (clinic_id);
+create index embeddings_clinic_id_idx on aura_ops.embeddings (clinic_id, entity, model);
+comment on table aura_ops.embeddings is
+'One vector a row and model, of exactly the text whose hash stands beside it. A row without a clinic belongs to none.';
+
+do $$
+begin
+    for part in 0..15 loop
+        execute format(
+            'create table aura_ops.embeddings_%s partition of aura_ops.embeddings '
+            'for values with (modulus 16, remainder %s)', part, part
+        );
+    end loop;
+end
+$$;
+
+create table aura_ops.embedding_ledger (
+    entity text not null,
+    model text not null,
+    entity_id uuid not null,
+    clinic_id uuid,
+    status text not null check (status in ('pending', 'leased', 'done', 'dead')),
+    row_version xid,
+    context_version bigint,
+    holds_after timestamptz not null default '-infinity',
+    holds_until timestamptz not null default 'infinity',
+    content_hash bytea,
+    attempts int not null default 0,
+    error text,
+    lease_owner bigint,
+    lease_until timestamptz,
+    tokens int not null default 0,
+    cost_usd float8 not null default 0,
+    stale_since timestamptz,
+    finished_at timestamptz,
+    primary key (entity, model, entity_id)
+);
+create index embedding_ledger_work_idx on aura_ops.embedding_ledger (entity, model, clinic_id, entity_id)
+where status in ('pending', 'leased');
+create index embedding_ledger_content_hash_idx on aura_ops.embedding_ledger (content_hash)
+where content_hash is not null;
+comment on table aura_ops.embedding_ledger is
+'What the embedding sync knows about each source row: stale, leased, done or dead, and why, and what it has cost.';
+comment on column aura_ops.embedding_ledger.row_version is
+'xmin of the source row that was rendered: a hint that spares rendering; the content hash is the truth.';
+comment on column aura_ops.embedding_ledger.context_version is
+'Hash of all else that went into the text: the names to redact, visits, treatments, the template. A hint as well.';
+comment on column aura_ops.embedding_ledger.holds_until is
+'The rendered text holds for runs about moments later than holds_after, up to and including this one.';
+comment on column aura_ops.embedding_ledger.lease_until is
+'Until when a leased row is its owner''s; of a pending row, when it was last given back.';
+comment on column aura_ops.embedding_ledger.content_hash is
+'Of the text whose vector stands in embeddings, or of the empty text, which has none; null before the first.';
+
+create table aura_ops.embedding_cache (
+    content_hash bytea not null,
+    model text not null,
+    entity text not null,
+    entity_id uuid not null,
+    kept_at timestamptz not null,
+    embedding halfvec(768) not null,
+    primary key (content_hash, model)
+);
+create index embedding_cache_kept_at_idx on aura_ops.embedding_cache (kept_at);
+create index embedding_cache_entity_id_idx on aura_ops.embedding_cache (entity_id);
+comment on table aura_ops.embedding_cache is
+'Vectors that were replaced, by the hash of their text: a text that comes back costs nothing. Deleted with its source.';
+
+create table aura_ops.embedding_models (
+    model text primary key,
+    active boolean not null default false,
+    activated_at timestamptz
+);
+create unique index embedding_models_one_active on aura_ops.embedding_models (active) where active;
+comment on table aura_ops.embedding_models is
+'The models that have vectors. Readers use the active one; another is filled beside it until it is switched to.';
