@@ -4,15 +4,18 @@ An exact Bayesian filter: the joint posterior of visit rate and satisfaction on 
 history, with loss as an absorbing state. It replaces importance sampling of prior draws, whose weights collapse on
 long histories; both have the same limit. Judging models against it belongs to whoever trains them.
 
-Not seen: what people say, which treatments they choose, and bookings that lie ahead. A model that uses those may be
-better by what they tell; one that is better without them has seen the future.
+There are three ceilings, by what a model is given: completed visits alone, all past bookings, or these and the open
+bookings ahead. Not seen by any: what people say and which treatments they choose. A model that uses those may be better
+by what they tell; one that is better without them has seen the future.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 import sqlalchemy
@@ -25,6 +28,7 @@ from bn_aura_pipelines.sources.sample.laws import LAWS, Laws
 from bn_aura_pipelines.sources.sample.truth import existing_sample
 
 RATES, MOODS, PERSONS = 56, 25, 7
+Seen = Literal["completed", "bookings", "ahead"]
 CHUNK = 400
 
 
@@ -44,6 +48,7 @@ class History:
     begins: Floats
     completed: NDArray[np.bool_]
     missed: NDArray[np.bool_]  # a no-show; neither completed nor missed is cancelled
+    ahead: Floats | None = None  # one a customer: the day of the open booking, nan for none; None: nobody looks
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,17 @@ class _Grid:
     missing: Floats  # (persons,): probability of a no-show
     person: Floats  # (persons,): their prior
     cancelling: float
+    cancel_rate: float
+    leads: Floats  # quantiles of the lead time
+
+
+@dataclass(frozen=True)
+class _Outlook:
+    """What is known of the time from the moment on, for some customers."""
+
+    lost: float  # likelihood of it for somebody who is lost
+    alive: Floats  # for somebody who is not, by rate and satisfaction
+    absent: Floats  # the same, jointly with no completed visit within the horizon, by person too
 
 
 def no_visit_probability(
@@ -63,29 +79,76 @@ def no_visit_probability(
     laws: Laws,
     moment: float,
     horizon_days: float,
-    completed_only: bool = False,
+    seen: Seen = "bookings",
 ) -> Floats:
     """P(no completed visit from `moment` to `moment + horizon_days`), one element a customer.
 
-    Bookings of `history` at or after `moment` are an error of the caller's. With `completed_only` the missed and
-    cancelled ones are not seen: the ceiling of a model that knows completed visits alone.
+    Bookings of `history` at or after `moment` are an error of the caller's. `seen` is what the score may
+    use: completed visits alone, all past bookings, or these and whether one is open ahead (`history.ahead`).
     """
     assert (history.begins < moment).all()
     grid = _grid(laws)
-    if completed_only:
+    if seen == "completed":
         history, grid = _completed(history, grid)
     first = np.searchsorted(history.customer, np.arange(history.customers + 1))
     at = calendar.season_days(np.floor(history.begins) + 0.5)
-    since, until = calendar.season_days(np.array([moment, moment + horizon_days]))
+    since = float(calendar.season_days(np.array([moment]))[0])
+    looks = seen == "ahead" and history.ahead is not None
+    days = np.full(history.customers, -1.0)
+    if looks and history.ahead is not None:
+        days = np.where(np.isnan(history.ahead), -1.0, np.floor(history.ahead))
+    outlooks = {
+        float(day): _outlook(grid, calendar, moment, horizon_days, float(day) if looks else None)
+        for day in np.unique(days)
+    }
     answer = np.empty(history.customers)
     for begin in range(0, history.customers, CHUNK):
         some = slice(begin, min(begin + CHUNK, history.customers))
-        answer[some] = _chunk(history, grid, first[some], np.diff(first)[some], at, since, until - since)
+        count = np.diff(first)[some]
+        lost, silent = _beliefs(history, grid, first[some], count, at, since)
+        person = _persons(history, grid, first[some], count)
+        for day in np.unique(days[some]):
+            outlook, rows = outlooks[float(day)], np.flatnonzero(days[some] == day)
+            weights = silent[rows].reshape(len(rows), -1)
+            absent = ((weights @ outlook.absent.reshape(len(grid.person), -1).T) * person[rows]).sum(axis=1)
+            gone = lost[rows] * outlook.lost
+            answer[begin + rows] = (gone + absent) / (gone + weights @ outlook.alive.ravel())
     return answer
 
 
+def _outlook(grid: _Grid, calendar: Calendar, moment: float, horizon_days: float, booked: float | None) -> _Outlook:
+    """The time ahead when nobody looks at open bookings (None), when there is none (negative), or one on a day."""
+    speed, end = grid.speed, moment + horizon_days
+    coming = (1 - grid.cancelling) * (1 - grid.missing)[:, None, None]
+
+    def season(*moments: float) -> Floats:
+        return np.diff(calendar.season_days(np.array(moments)))
+
+    if booked is None:
+        return _Outlook(1.0, np.ones_like(speed), np.exp(-speed * coming * season(moment, end)))
+    if booked >= 0:
+        day = max(booked + 0.5, moment)
+        alive = speed * np.exp(-speed * season(moment, day))
+        kept = np.exp(-grid.cancel_rate * (day - moment)) * (1 - grid.missing)[:, None, None]
+        later = np.exp(-speed * coming * season(day, max(end, day)))
+        return _Outlook(0.0, alive, alive * np.where(day < end, (1 - kept) * later, 1.0))
+    # No open booking: the next visit is one that will be booked after the moment, less and less rare with its distance.
+    far = max(float(grid.leads[-1]), horizon_days)
+    edges = np.unique(np.concatenate([np.geomspace(0.5, far, 24), [0.0, horizon_days]]))
+    alive = np.exp(-speed * season(moment, moment + far))
+    absent = alive * np.ones_like(coming)
+    for begin, finish in pairwise(edges.tolist()):
+        middle = (begin + finish) / 2
+        unbooked = np.searchsorted(grid.leads, middle) / len(grid.leads)
+        next_visit = np.exp(-speed * season(moment, moment + begin)) - np.exp(-speed * season(moment, moment + finish))
+        alive = alive + unbooked * next_visit
+        within = (1 - coming) * np.exp(-speed * coming * season(moment + middle, max(end, moment + middle)))
+        absent = absent + unbooked * next_visit * np.where(middle < horizon_days, within, 1.0)
+    return _Outlook(1.0, alive, absent)
+
+
 def stored_ceiling(
-    connection: sqlalchemy.Connection, moment: datetime, horizon_days: float, completed_only: bool = False
+    connection: sqlalchemy.Connection, moment: datetime, horizon_days: float, seen: Seen = "bookings"
 ) -> dict[str, float]:
     """`no_visit_probability` at a moment (aware), from the stored sample: by the id of each customer who has been.
 
@@ -101,34 +164,47 @@ def stored_ceiling(
         with bookings as (
             select
                 customer_id::text as customer_id, appointment_date + start_time as begins, status,
-                bool_or(status = 'completed') over (partition by customer_id) as has_been
+                bool_or(
+                    status = 'completed' and (appointment_date + start_time) at time zone 'Asia/Bangkok' < %(moment)s
+                ) over (partition by customer_id) as has_been
             from public.appointments
-            where (appointment_date + start_time) at time zone 'Asia/Bangkok' < %s
+            where created_at < %(moment)s and not (
+                status = 'cancelled' and updated_at < %(moment)s
+                and (appointment_date + start_time) at time zone 'Asia/Bangkok' >= %(moment)s
+            )
         )
         select customer_id, begins, status from bookings where has_been order by customer_id, begins
         """,
-        (moment,),
+        {"moment": moment},
     )
     ids, begins, statuses = (np.array(column) for column in zip(*rows.fetchall(), strict=True))
     names, customer = np.unique(ids, return_inverse=True)
     days = (begins.astype("datetime64[s]") - calendar.origin).astype(float) / DAY_SECONDS
-    history = History(len(names), customer, days, statuses == "completed", statuses == "no_show")
-    found = no_visit_probability(history, calendar, LAWS, at, horizon_days, completed_only)
+    past = days < at
+    ahead = np.full(len(names), np.nan)
+    ahead[customer[~past]] = days[~past]
+    history = History(
+        len(names), customer[past], days[past], (statuses == "completed")[past], (statuses == "no_show")[past], ahead
+    )
+    found = no_visit_probability(history, calendar, LAWS, at, horizon_days, seen)
     return dict(zip(names.tolist(), found.tolist(), strict=True))
 
 
 def _completed(history: History, grid: _Grid) -> tuple[History, _Grid]:
     """The same customers seen by their completed visits, which come at the rate of bookings thinned by the others."""
     kept = history.completed
-    seen = History(
+    visits = History(
         history.customers, history.customer[kept], history.begins[kept], kept[kept], np.zeros(kept.sum(), bool)
     )
     arriving = (1 - grid.cancelling) * float((grid.person * (1 - grid.missing)).sum())
     thinned = replace(grid, speed=grid.speed * arriving, missing=np.zeros(1), person=np.ones(1), cancelling=0.0)
-    return seen, thinned
+    return visits, thinned
 
 
-def _chunk(history: History, grid: _Grid, first: Ints, count: Ints, at: Floats, since: float, ahead: float) -> Floats:
+def _beliefs(
+    history: History, grid: _Grid, first: Ints, count: Ints, at: Floats, since: float
+) -> tuple[Floats, Floats]:
+    """P(lost), and P(not lost and silent since the last booking) by rate and satisfaction; up to one factor."""
     belief = np.broadcast_to(grid.prior, (len(first), *grid.prior.shape)).copy()
     for step in range(int(count.max())):
         here = np.flatnonzero(count > step)
@@ -145,13 +221,7 @@ def _chunk(history: History, grid: _Grid, first: Ints, count: Ints, at: Floats, 
     loss = np.where(history.completed[last][:, None, None], grid.loss, 0.0)
     lost = (belief * loss).sum(axis=(1, 2))
     silent = belief * (1 - loss) * np.exp(-grid.speed * np.maximum(since - at[last], 0)[:, None, None])
-    alive = silent.sum(axis=(1, 2))
-    person = _persons(history, grid, first, count)
-    absent = np.zeros(len(first))
-    for place, missing in enumerate(grid.missing):
-        arriving = grid.speed * (1 - grid.cancelling) * (1 - missing)
-        absent += person[:, place] * (silent * np.exp(-arriving * ahead)).sum(axis=(1, 2))
-    return (lost + absent) / (lost + alive)
+    return lost, silent
 
 
 def _persons(history: History, grid: _Grid, first: Ints, count: Ints) -> Floats:
@@ -189,6 +259,8 @@ def _grid(laws: Laws) -> _Grid:
         missing=missing,
         person=weights,
         cancelling=float((1 - np.exp(-laws.cancel_rate * lead)).mean()),
+        cancel_rate=laws.cancel_rate,
+        leads=lead,
     )
 
 

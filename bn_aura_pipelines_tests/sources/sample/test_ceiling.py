@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sqlalchemy
@@ -45,6 +47,10 @@ def history_of(world: World) -> tuple[History, NDArray[np.bool_], list[NDArray[n
     )
     absent = np.ones(count, bool)
     absent[visits.customer[done & ~past & (visits.begins < now + HORIZON)]] = False
+    ahead = np.full(count, np.nan)
+    open_ = ~past & (visits.booked < now) & (visits.cancelled >= now)
+    ahead[visits.customer[open_]] = visits.begins[open_]
+    history = replace(history, ahead=ahead[active])
     repeats = np.bincount(visits.customer[past & done], minlength=count) - 1.0
     return history, absent[active], [repeats[active], (last - first)[active], (now - first)[active]]
 
@@ -52,9 +58,10 @@ def history_of(world: World) -> tuple[History, NDArray[np.bool_], list[NDArray[n
 def test_it_is_calibrated_and_beats_what_knows_less(world: World) -> None:
     history, absent, summary = history_of(world)
     score = no_visit_probability(history, world.calendar, LAWS, world.calendar.as_of, HORIZON)
-    narrow = no_visit_probability(history, world.calendar, LAWS, world.calendar.as_of, HORIZON, completed_only=True)
+    narrow = no_visit_probability(history, world.calendar, LAWS, world.calendar.as_of, HORIZON, "completed")
     fitted = bgnbd.fit(*summary).no_visit(*summary, HORIZON)
-    for found in (score, narrow):
+    wide = no_visit_probability(history, world.calendar, LAWS, world.calendar.as_of, HORIZON, "ahead")
+    for found in (score, narrow, wide):
         assert abs(found.mean() - absent.mean()) < 0.03
         for low in np.arange(0.2, 0.95, 0.15):
             some = (found >= low) & (found < low + 0.15)
@@ -62,6 +69,7 @@ def test_it_is_calibrated_and_beats_what_knows_less(world: World) -> None:
     assert roc_auc_score(absent, narrow) > roc_auc_score(absent, fitted) - 0.004
     assert log_loss(absent, narrow) < log_loss(absent, fitted)
     assert roc_auc_score(absent, score) > roc_auc_score(absent, narrow) + 0.01
+    assert roc_auc_score(absent, wide) > roc_auc_score(absent, score) + 0.005
 
 
 def test_it_equals_sampling_the_laws_on_a_short_history() -> None:
@@ -107,6 +115,7 @@ def test_it_equals_sampling_the_laws_on_a_short_history() -> None:
 def test_it_can_be_asked_of_a_stored_sample(sampled: Database) -> None:
     with sampled.begin() as connection:
         found = stored_ceiling(connection, AS_OF, HORIZON)
+        wide = stored_ceiling(connection, AS_OF, HORIZON, "ahead")
         rows = connection.execute(
             sqlalchemy.text(
                 "select t.customer_id::text, coalesce(t.next_completed_at < :until, false)"
@@ -115,6 +124,8 @@ def test_it_can_be_asked_of_a_stored_sample(sampled: Database) -> None:
             ),
             {"until": AS_OF.replace(month=9, day=29)},
         ).all()
+    assert set(wide) == set(found)
+    assert all(0 < score <= 1 for scores in (found, wide) for score in scores.values())
     assert set(found) == {customer for customer, _ in rows}
     assert roc_auc_score([not came for _, came in rows], [found[customer] for customer, _ in rows]) > 0.75
 
