@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy
+from psycopg import sql
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.errors import UserError
@@ -118,6 +119,9 @@ def _fill(
     progress("storing the truth")
     write_truth(connection, world, identity, late_notes)
     copy_columns(connection, "aura_truth", "conversations", felt)
+    # Whoever reads next would otherwise plan with the statistics of empty tables.
+    for table in APPLICATION_TABLES:
+        psycopg_connection(connection).execute(sql.SQL("analyze {}").format(sql.Identifier("public", table)))
     return rows
 
 
