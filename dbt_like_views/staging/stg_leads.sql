@@ -6,6 +6,7 @@
 --   than that counts as new, the earliest stage it surely had; a temperature (cold, warm, hot) is no stage.
 -- stage_changed_at: the last change of stage before the run's moment
 -- estimated_value_thb: what the lead may be worth
+-- score: the score the application shows, as it stands
 with leads as (
     select
         *,
@@ -25,13 +26,16 @@ select
     status,
     case
         when changed_later then 'new'
-        when status in ('cold', 'warm', 'hot') then case when last_contacted_at is null then 'new' else 'contacted' end
-        else status
+        when status not in ('cold', 'warm', 'hot') then status
+        when last_contacted_at < aura_ops.as_of() then 'contacted'
+        else 'new'
     end as stage,
     case when changed_later then created_at else greatest(updated_at, created_at) end as stage_changed_at,
     source,
     primary_concern,
     estimated_value as estimated_value_thb,
+    score,
+    case when last_contacted_at < aura_ops.as_of() then last_contacted_at end as last_contacted_at,
     case when jsonb_typeof(metadata) = 'object' then metadata else '{}'::jsonb end as metadata,
     created_at
 from leads

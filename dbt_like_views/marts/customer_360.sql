@@ -1,0 +1,83 @@
+-- One row a customer: who, how often, how much, how likely to leave and why.
+-- materialized: table
+-- key: clinic_id, customer_id
+-- owner: analytics
+-- kinds: bi
+-- index: clinic_id, churn_score desc, customer_id
+-- test: revenue_thb >= 0
+-- clinic_id: the tenant
+-- customer_id: the customer
+-- customer_code: the code people use
+-- full_name: name
+-- status: active, inactive or blacklisted, as it stands
+-- is_active: whether a visit was completed in the last 365 days
+-- first_visit_date: Bangkok day of the first completed visit
+-- last_visit_date: Bangkok day of the last completed visit
+-- completed_visits: completed visits so far
+-- visits_365d: completed visits of the last 365 days
+-- revenue_thb: revenue so far
+-- revenue_365d_thb: revenue of the last 365 days
+-- ticket_thb: mean revenue of a completed visit
+-- next_appointment_at: the next booked visit
+-- conversations: conversations so far
+-- last_contact_at: the latest message, from either side
+-- churn_probability: probability of no completed visit in the next 90 days; null without a completed visit
+-- churn_score: the probability in percent, 0 to 100
+-- churn_level: high from 70, medium from 40, else low
+-- churn_reasons_en: why, in English
+-- churn_reasons_th: why, in Thai
+-- revenue_at_risk_thb: churn_probability times the revenue of the last 365 days
+with visits as (
+    select
+        customer_id,
+        min(visit_date) filter (where status = 'completed') as first_visit_date,
+        max(visit_date) filter (where status = 'completed') as last_visit_date,
+        max(visit_at) filter (where status = 'completed') as last_visit_at,
+        count(*) filter (where status = 'completed') as completed_visits,
+        count(*) filter (
+            where status = 'completed' and visit_at >= aura_ops.as_of() - interval '365 days'
+        ) as visits_365d,
+        sum(revenue_thb) as revenue_thb,
+        sum(revenue_thb) filter (where visit_at >= aura_ops.as_of() - interval '365 days') as revenue_365d_thb,
+        min(visit_at) filter (where status = 'scheduled' and visit_at >= aura_ops.as_of()) as next_appointment_at
+    from aura_staging.stg_appointments
+    group by customer_id
+),
+
+talk as (
+    select
+        customer_id,
+        count(distinct conversation_id) as conversations,
+        max(sent_at) as last_contact_at
+    from aura_staging.stg_messages
+    where customer_id is not null
+    group by customer_id
+)
+
+select
+    c.clinic_id,
+    c.customer_id,
+    c.customer_code,
+    c.full_name,
+    c.status,
+    coalesce(v.last_visit_at >= aura_ops.as_of() - interval '365 days', false) as is_active,
+    v.first_visit_date,
+    v.last_visit_date,
+    coalesce(v.completed_visits, 0)::int as completed_visits,
+    coalesce(v.visits_365d, 0)::int as visits_365d,
+    coalesce(v.revenue_thb, 0)::numeric(14, 2) as revenue_thb,
+    coalesce(v.revenue_365d_thb, 0)::numeric(14, 2) as revenue_365d_thb,
+    (v.revenue_thb / nullif(v.completed_visits, 0))::numeric(14, 2) as ticket_thb,
+    v.next_appointment_at,
+    coalesce(t.conversations, 0)::int as conversations,
+    t.last_contact_at,
+    s.churn_probability,
+    s.churn_score,
+    s.churn_level,
+    s.churn_reasons_en,
+    s.churn_reasons_th,
+    (s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric(14, 2) as revenue_at_risk_thb
+from aura_staging.stg_customers as c
+left join visits as v on c.customer_id = v.customer_id
+left join talk as t on c.customer_id = t.customer_id
+left join aura_models.churn_scores as s on c.customer_id = s.customer_id

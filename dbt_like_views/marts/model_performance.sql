@@ -1,0 +1,35 @@
+-- Every trained model version known at the run's moment, what it measured on held-out rows, and why it was promoted.
+-- materialized: table
+-- key: model, version
+-- owner: data-science
+-- kinds: bi
+-- model: what is predicted
+-- version: counts from 1
+-- alias: champion (scores now), challenger (the latest that was not promoted) or null
+-- kind: the kind of model
+-- decision: the decision on promotion in words
+-- auc: area under the ROC curve on the test snapshot
+-- log_loss: mean negative log-likelihood
+-- brier: mean squared error of the probability
+-- ece: expected calibration error over ten bins
+-- n_train: training rows
+-- n_test: held-out rows
+-- window_start: first training snapshot
+-- window_end: end of the last label's window
+select
+    model,
+    version,
+    alias,
+    kind,
+    promoted,
+    decision,
+    (metrics ->> 'auc')::float8 as auc,
+    (metrics ->> 'log_loss')::float8 as log_loss,
+    (metrics ->> 'brier')::float8 as brier,
+    (metrics ->> 'ece')::float8 as ece,
+    n_train,
+    n_test,
+    window_start,
+    window_end
+from aura_models.registry
+where coalesce(window_end, '-infinity') <= aura_ops.as_of()
