@@ -140,6 +140,13 @@ def release(connection: sqlalchemy.Connection, entity: Entity, model: str, owner
     )
 
 
+def clear_cache(connection: sqlalchemy.Connection, days: int) -> None:
+    """Drop cached vectors that have waited so long for their text to come back."""
+    psycopg_connection(connection).execute(
+        "delete from aura_ops.embedding_cache where kept_at < clock_timestamp() - make_interval(days => %s)", (days,)
+    )
+
+
 def forget(driver: psycopg.Connection[Any], entity: Entity, model: str, ids: Sequence[UUID]) -> None:
     """Take rows and their vectors off: their sources are gone."""
     driver.execute(FORGET, {"entity": entity, "model": model, "ids": list(ids)})

@@ -5,6 +5,7 @@ Stateless and the same on every machine. It is lexical: it knows spellings, not 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,10 @@ class OfflineEmbedder:
         return 0
 
     async def embed(self, texts: Sequence[str], kind: Kind) -> np.ndarray:
-        return self.vectors(texts)
+        return await asyncio.to_thread(self.vectors, texts)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         """(n, 768) float32, each row of length 1; a text with no n-gram points along the first axis."""

@@ -48,28 +48,37 @@ class EmbeddingProvider(Protocol):
         ...
 
     async def embed(self, texts: Sequence[str], kind: Kind) -> np.ndarray:
-        """One row of `DIMENSIONS` float32 numbers a text, of length 1, in order.
+        """One row of `DIMENSIONS` float32 numbers a text, in order; a row that makes no vector is NaN.
 
-        Raises InputRefused, TryLater, QuotaExhausted or CredentialsRefused; anything else is a fault of the moment.
+        Raises InputRefused, AnswerUnusable, TryLater, QuotaExhausted or ProviderUnusable.
         """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; the provider may be used again, in another event loop too."""
         ...
 
 
 class InputRefused(Exception):
-    """The provider will never embed one of these texts: worth halving, never worth repeating."""
+    """The provider will never answer this request as it is: worth halving, never worth repeating."""
+
+
+class AnswerUnusable(InputRefused):
+    """The answer fits no text: not one vector a text. May pass, and may be one text's doing."""
 
 
 class TryLater(Exception):
-    """A rate limit or a fault of the moment. `delay` is the wait in seconds that the provider asked for, if any."""
+    """A fault of the moment. `rate_limited`: nothing is wrong but the pace. `delay`: seconds that it asked for."""
 
-    def __init__(self, reason: str, delay: float | None = None) -> None:
+    def __init__(self, reason: str, delay: float | None = None, rate_limited: bool = False) -> None:
         super().__init__(reason)
         self.delay = delay
+        self.rate_limited = rate_limited
 
 
 class QuotaExhausted(Exception):
     """Nothing more today: the sync ends cleanly and says what is left."""
 
 
-class CredentialsRefused(UserError):
-    """The key is missing, wrong or not allowed. Repeating cannot help."""
+class ProviderUnusable(UserError):
+    """The key or the model is missing, wrong or not allowed. Repeating cannot help."""

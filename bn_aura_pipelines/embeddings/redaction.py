@@ -24,33 +24,11 @@ TITLES = re.compile(
     r"^(?:นางสาว|นาง|นาย|น\.ส\.|ด\.ช\.|ด\.ญ\.|คุณ|ดร\.|พญ\.|นพ\.|(?:mr|mrs|ms|miss|dr|khun|prof)\b\.?)\s*", re.IGNORECASE
 )
 NOT_NAMES = frozenset(
-    [
-        "customer",
-        "lead",
-        "sales",
-        "staff",
-        "clinic",
-        "test",
-        "user",
-        "patient",
-        "client",
-        "member",
-        "owner",
-        "admin",
-        "doctor",
-        "ai_coach",
-        "coach",
-        "vip",
-        "the",
-        "and",
-        "ลูกค้า",
-        "คลินิก",
-        "ทดสอบ",
-        "หมอ",
-        "แพทย์",
-        "พนักงาน",
-        "สมาชิก",
-    ]
+    (
+        *("customer", "lead", "sales", "staff", "clinic", "test", "user", "patient", "client", "member", "owner"),
+        *("admin", "doctor", "ai_coach", "coach", "vip", "the", "and"),
+        *("ลูกค้า", "คลินิก", "ทดสอบ", "หมอ", "แพทย์", "พนักงาน", "สมาชิก"),
+    )
 )
 THAI = "\u0e00-\u0e7f"
 # A Thai name of up to three characters is often part of an ordinary word: it counts beside a title, one of these or a

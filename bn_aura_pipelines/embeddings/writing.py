@@ -33,6 +33,7 @@ class Outcome:
     kind: Kind
     vector: bytes | None = None
     error: str | None = None
+    attempts: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
 
@@ -89,6 +90,7 @@ def _copy(driver: psycopg.Connection[Any], outcomes: Sequence[Outcome]) -> None:
                     document.holds_until,
                     document.content_hash,
                     one.error,
+                    one.attempts,
                     one.tokens,
                     one.cost_usd,
                     one.vector,
@@ -98,7 +100,7 @@ def _copy(driver: psycopg.Connection[Any], outcomes: Sequence[Outcome]) -> None:
 
 COPIED = (
     *("uuid", "uuid", "uuid", "bytea", "text", "text", "timestamptz", "timestamptz"),
-    *("bytea", "text", "int4", "float8", "bytea"),
+    *("bytea", "text", "int4", "int4", "float8", "bytea"),
 )
 
 BATCH: LiteralString = """
@@ -113,6 +115,7 @@ create temporary table if not exists embedding_batch (
     holds_until timestamptz,
     content_hash bytea not null,
     error text,
+    attempts int not null,
     tokens int not null,
     cost_usd float8 not null,
     embedding halfvec(768)
@@ -188,7 +191,7 @@ set
     holds_until = coalesce(b.holds_until, 'infinity'),
     content_hash = case when b.kind in ('dead', 'failed') then l.content_hash else b.content_hash end,
     clinic_id = case when b.kind in ('embedded', 'cached', 'empty') then b.clinic_id else l.clinic_id end,
-    attempts = case when b.kind in ('dead', 'failed') then l.attempts + 1 else 0 end,
+    attempts = case when b.kind in ('dead', 'failed') then l.attempts + b.attempts else 0 end,
     error = b.error,
     lease_owner = null,
     lease_until = case when outcome.status = 'pending' then clock_timestamp() end,

@@ -1,0 +1,44 @@
+"""Long texts in pieces that a provider takes whole, and one vector made of the pieces' vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def split(text: str, tokens: Callable[[str], int], most: int | None) -> list[str]:
+    """The text in pieces of at most `most` tokens each, cut between lines where it can be. Nothing is left out."""
+    if most is None or tokens(text) <= most:
+        return [text]
+    pieces: list[str] = []
+    current = ""
+    for line in text.splitlines(keepends=True):
+        if tokens(current + line) <= most:
+            current += line
+            continue
+        if current:
+            pieces.append(current)
+        *whole, current = _cut(line, tokens, most)
+        pieces += whole
+    return [piece for piece in (*pieces, current) if piece.strip()]
+
+
+def combine(pieces: Sequence[str], vectors: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of the pieces' vectors, weighted by their lengths, scaled to length 1."""
+    import numpy as np
+
+    if len(vectors) == 1:
+        return vectors[0]
+    mean = np.average(np.stack(vectors), axis=0, weights=[len(piece) for piece in pieces])
+    return (mean / np.linalg.norm(mean)).astype(np.float32)
+
+
+def _cut(line: str, tokens: Callable[[str], int], most: int) -> list[str]:
+    if tokens(line) <= most or len(line) < 2:
+        return [line]
+    middle = len(line) // 2
+    space = line.rfind(" ", middle // 2, middle) + 1 or middle
+    return [*_cut(line[:space], tokens, most), *_cut(line[space:], tokens, most)]
