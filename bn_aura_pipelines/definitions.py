@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import dagster as dg
+
+from bn_aura_pipelines.database.resource import Aura
+from bn_aura_pipelines.database.view_assets import view_assets
+from bn_aura_pipelines.embeddings import assets as embeddings
+from bn_aura_pipelines.models import assets as models
+from bn_aura_pipelines.sources import assets as sources
+from bn_aura_pipelines.triggers import assets as triggers
+
+# Tables that the views read and that are no views themselves, with the asset that owns each.
+OWNED = {**sources.ASSET_OF_RELATION, **models.OWNED, **triggers.OWNED}
+
+
+def build_definitions(
+    aura: Aura | None = None, loggers: Mapping[str, dg.LoggerDefinition] | None = None
+) -> dg.Definitions:
+    """The location put together anew; tests and the command line bring their own resource and loggers."""
+    everything = [
+        *sources.assets,
+        *view_assets("aura_staging", OWNED),
+        *embeddings.assets,
+        *view_assets("aura_features", OWNED),
+        *models.assets,
+        *triggers.assets,
+        *view_assets("aura_marts", OWNED),
+    ]
+    return dg.Definitions(
+        assets=everything,
+        jobs=[dg.define_asset_job("refresh_everything", description="The whole graph, in order.")],
+        resources={"aura": aura or Aura()},
+        loggers=loggers,
+        executor=dg.in_process_executor,
+    )
 
 
 @dg.definitions
 def definitions() -> dg.Definitions:
     """What Dagster loads. No I/O, no heavy library."""
-    return dg.Definitions()
+    return build_definitions()

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bn_aura_pipelines.errors import UserError
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -29,13 +31,36 @@ class Settings(BaseSettings):
         default=True,
         description="Whether embeddings are also written to the application's three vector(768) columns.",
     )
+    embedding_model: str = Field(
+        default="offline-ngrams-1",
+        description="The model that embeds: offline-ngrams-1 (no network, lexical), gemini-embedding-001 or "
+        "gemini-embedding-2.",
+    )
+    google_gemini_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias="GOOGLE_GEMINI_API_KEY",
+        description="Key of the Gemini API; needed by the Gemini models only.",
+    )
+    gemini_base_url: str | None = Field(
+        default=None,
+        description="Where the Gemini API answers, when it is not Google's own address.",
+    )
+    embedding_requests_per_run: int | None = Field(
+        default=None,
+        description="Most requests that one sync of an entity may send to the provider; empty: no bound.",
+    )
     log_level: str = Field(default="INFO", description="Level of the command's own log lines.")
 
     @property
     def home_path(self) -> Path:
         """`home` as an absolute path, created if it is missing."""
         path = self.home.expanduser().resolve()
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"BN_AURA_HOME={path} cannot be created ({error.strerror}): name a folder you may write to."
+            ) from error
         return path
 
 

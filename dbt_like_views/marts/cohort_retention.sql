@@ -59,15 +59,15 @@ grid as (
         c.clinic_id,
         c.cohort_month,
         c.cohort_size,
-        visit_month::date as visit_month,
+        spine.visit_month::date as visit_month,
         (
-            12 * (extract(year from visit_month) - extract(year from c.cohort_month))
-            + extract(month from visit_month) - extract(month from c.cohort_month)
+            12 * (extract(year from spine.visit_month) - extract(year from c.cohort_month))
+            + extract(month from spine.visit_month) - extract(month from c.cohort_month)
         )::int as month_number
     from cohorts as c
     cross join lateral generate_series(
         c.cohort_month::timestamp, date_trunc('month', aura_ops.bangkok_day(aura_ops.as_of())::timestamp), '1 month'
-    ) as visit_month
+    ) as spine (visit_month)
 )
 
 select

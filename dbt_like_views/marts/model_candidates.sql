@@ -3,6 +3,8 @@
 -- key: model, version, candidate
 -- owner: data-science
 -- kinds: bi
+-- model: what is predicted
+-- version: the training
 -- candidate: points and recency are the baselines; "champion before" is the version that stood until then
 -- n_test: held-out rows
 -- auc: area under the ROC curve

@@ -7,6 +7,7 @@
 -- version: counts from 1
 -- alias: champion (scores now), challenger (the latest that was not promoted) or null
 -- kind: the kind of model
+-- promoted: whether it was found better than what stood
 -- decision: the decision on promotion in words
 -- auc: area under the ROC curve on the test snapshot
 -- log_loss: mean negative log-likelihood

@@ -4,6 +4,7 @@
 -- owner: crm
 -- kinds: bi
 -- index: clinic_id, decided_at desc, event_id
+-- event_id: the decision; the same in every run
 -- clinic_id: the tenant
 -- rule: the rule that decided, see aura_ops.trigger_rules
 -- subject_type: customer or lead

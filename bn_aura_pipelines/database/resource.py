@@ -1,0 +1,104 @@
+"""What an asset gets from Dagster: the database at the run's moment, and the metadata that describes a table.
+
+Assets call plain functions with a connection from here; no function below knows Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import sqlalchemy
+from pydantic import Field
+from sqlalchemy import text
+
+from bn_aura_pipelines.database.connections import Database, open_database
+from bn_aura_pipelines.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from dagster import AssetExecutionContext
+
+
+class Aura(dg.ConfigurableResource):
+    """The database and the moment that a run is about."""
+
+    as_of: str | None = Field(
+        default=None,
+        description="The moment the run is about, ISO 8601 with a zone. Empty: when the run was created.",
+    )
+
+    @property
+    def settings(self) -> Settings:
+        return get_settings()
+
+    @property
+    def database(self) -> Database:
+        return open_database(self.settings)
+
+    def moment(self, context: AssetExecutionContext) -> datetime:
+        """The run's moment; every step of a run gets the same one."""
+        if self.as_of:
+            return parse_moment(self.as_of)
+        record = context.instance.get_run_record_by_id(context.run_id)
+        if record is None:
+            raise dg.Failure("The run has no record to take its moment from: give `as_of` in the run's config.")
+        return record.create_timestamp
+
+    @contextmanager
+    def begin(self, context: AssetExecutionContext) -> Iterator[sqlalchemy.Connection]:
+        """One transaction in which `aura_ops.as_of()` gives the run's moment."""
+        database = self.database
+        try:
+            with database.begin(self.moment(context)) as connection:
+                yield connection
+        finally:
+            database.engine.dispose()
+
+
+def parse_moment(value: str) -> datetime:
+    """An aware moment from ISO 8601. Raises ValueError where the zone is missing."""
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError(f"{value} has no time zone: write for example {value}+07:00")
+    return moment
+
+
+def describe_table(connection: sqlalchemy.Connection, relation: str) -> dict[str, Any]:
+    """Row count, name and column schema of a relation, as Dagster metadata. No value of any row."""
+    columns = connection.execute(
+        text(
+            """
+            select
+                a.attname, format_type(a.atttypid, a.atttypmod) as type,
+                col_description(a.attrelid, a.attnum) as note
+            from pg_attribute as a
+            where a.attrelid = to_regclass(:relation) and a.attnum > 0 and not a.attisdropped
+            order by a.attnum
+            """
+        ),
+        {"relation": relation},
+    )
+    schema = dg.TableSchema(
+        columns=[dg.TableColumn(name=name, type=kind, description=note) for name, kind, note in columns]
+    )
+    rows = connection.exec_driver_sql(f"select count(*) from {relation}").scalar_one()
+    return {"dagster/row_count": rows, "dagster/column_schema": schema}
+
+
+def lineage_metadata(
+    lineage: Mapping[str, set[tuple[str, str]]], keys: Mapping[str, dg.AssetKey]
+) -> dg.TableColumnLineage:
+    """Column lineage for the UI. `keys` says which asset owns a relation; others are left out."""
+    return dg.TableColumnLineage(
+        deps_by_column={
+            column: [
+                dg.TableColumnDep(asset_key=keys[relation], column_name=source)
+                for relation, source in sorted(sources)
+                if relation in keys
+            ]
+            for column, sources in lineage.items()
+        }
+    )

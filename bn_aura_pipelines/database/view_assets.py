@@ -1,0 +1,47 @@
+"""One asset per file of `dbt_like_views`: Dagster's side of the view loader."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from bn_aura_pipelines.database.lineage import column_lineage, read_columns
+from bn_aura_pipelines.database.resource import Aura, describe_table, lineage_metadata
+from bn_aura_pipelines.database.views import View, build, load_views
+
+
+def view_assets(schema: str, owned: Mapping[str, str]) -> list[dg.AssetsDefinition]:
+    """The assets of one folder of `dbt_like_views`. `owned` names the assets of tables that are no views: each
+    `schema.name` that a query may read, and its asset."""
+    keys = {view.relation: dg.AssetKey(view.name) for view in load_views()}
+    keys.update({relation: dg.AssetKey(name) for relation, name in owned.items()})
+    return [_asset(view, keys) for view in load_views() if view.schema == schema]
+
+
+def _asset(view: View, keys: Mapping[str, dg.AssetKey]) -> dg.AssetsDefinition:
+    kinds = {"postgres", "view" if view.materialized == "view" else "table"}
+    kinds.update(kind.strip() for kind in view.value("kinds").split(",") if kind.strip())
+
+    @dg.asset(
+        name=view.name,
+        deps=sorted({keys[relation] for relation in view.dependencies if relation in keys}),
+        group_name=view.schema.removeprefix("aura_"),
+        description=view.description,
+        kinds=kinds,
+        owners=[f"team:{view.owner}"],
+        metadata={"dagster/table_name": view.relation},
+        code_version=view.definition_hash[:12],
+    )
+    def build_view(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+        with aura.begin(context) as connection:
+            written = build(connection, [view])[view.relation]
+            lineage = column_lineage(view, read_columns(connection))
+            return dg.MaterializeResult(
+                metadata={
+                    **describe_table(connection, view.relation),
+                    "dagster/column_lineage": lineage_metadata(lineage, keys),
+                    "rows_written": written,
+                    "query": dg.MetadataValue.md(f"```sql\n{view.query.strip()}\n```"),
+                }
+            )
+
+    return build_view

@@ -1,0 +1,41 @@
+"""The application's tables as assets: checked against the contract, then shown to everything above as typed views."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from bn_aura_pipelines.database.resource import Aura, describe_table
+from bn_aura_pipelines.sources.check import require_sources
+from bn_aura_pipelines.sources.contract import TABLES
+from bn_aura_pipelines.sources.relations import build_source_relations, source_relation
+
+ASSET_OF_RELATION = {source_relation(table): f"source_{table.name}" for table in TABLES}
+
+
+@dg.multi_asset(
+    name="sources",
+    specs=[
+        dg.AssetSpec(
+            f"source_{table.name}",
+            group_name="sources",
+            description=f"The application's `public.{table.name}`, in the contract's columns and types."
+            + ("" if table.required else " Empty where an installation lacks it."),
+            kinds={"postgres", "view"},
+            owners=["team:data"],
+            metadata={"dagster/table_name": source_relation(table)},
+        )
+        for table in TABLES
+    ],
+)
+def sources(context: dg.AssetExecutionContext, aura: Aura) -> Iterator[dg.MaterializeResult]:
+    """Stops before anything is read where the schema is not what the contract says."""
+    with aura.begin(context) as connection:
+        require_sources(connection)
+        build_source_relations(connection)
+        for table in TABLES:
+            yield dg.MaterializeResult(
+                asset_key=f"source_{table.name}", metadata=describe_table(connection, source_relation(table))
+            )
+
+
+assets = [sources]

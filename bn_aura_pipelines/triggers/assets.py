@@ -1,0 +1,41 @@
+"""The decisions of the trigger rules as an asset."""
+
+import dagster as dg
+
+from bn_aura_pipelines.database.resource import Aura, describe_table
+from bn_aura_pipelines.triggers.evaluation import evaluate
+
+OWNED = {"aura_ops.trigger_events": "trigger_decisions"}
+
+
+@dg.asset(
+    deps=[
+        "churn_scores",
+        "customer_snapshots",
+        "stg_customers",
+        "stg_leads",
+        "stg_contact_preferences",
+        "stg_email_unsubscribes",
+    ],
+    group_name="triggers",
+    description="Each rule's decision about each subject, once per episode: what may leave the house, and why not.",
+    kinds={"postgres", "table"},
+    owners=["team:crm"],
+    metadata={"dagster/table_name": "aura_ops.trigger_events"},
+)
+def trigger_decisions(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+    with aura.begin(context) as connection:
+        result = evaluate(connection)
+        if result.skipped:
+            context.log.warning("Nothing was decided: decisions of a later moment stand, and history is not rewritten.")
+        return dg.MaterializeResult(
+            metadata={
+                **describe_table(connection, "aura_ops.trigger_events"),
+                "opened": result.opened,
+                "ended": result.ended,
+                "skipped": result.skipped,
+            }
+        )
+
+
+assets = [trigger_decisions]
