@@ -84,3 +84,20 @@ create table aura_ops.embedding_models (
 create unique index embedding_models_one_active on aura_ops.embedding_models (active) where active;
 comment on table aura_ops.embedding_models is
 'The models that have vectors. Readers use the active one; another is filled beside it until it is switched to.';
+
+create table aura_ops.search_texts (
+    entity text not null,
+    entity_id uuid not null,
+    clinic_id uuid,
+    language text not null,
+    content_hash bytea not null,
+    grams int[] not null,
+    primary key (entity, entity_id)
+);
+create index search_texts_grams_idx on aura_ops.search_texts using gin (grams);
+alter table aura_ops.search_texts alter column grams set statistics 1000;
+comment on table aura_ops.search_texts is
+'The character 3-grams of every text that has a vector: the lexical half of the search.';
+comment on column aura_ops.search_texts.language is 'th, en or mixed, by the letters of the text.';
+comment on column aura_ops.search_texts.grams is
+'Hashes of the distinct 3-grams, and one of the clinic, so that the index itself looks within a clinic only.';

@@ -220,6 +220,12 @@ vectors_gone as (
     returning e.content_hash, e.model, e.entity, e.entity_id, e.embedding
 ),
 
+texts_gone as (
+    delete from aura_ops.search_texts as t
+    using gone
+    where t.entity = %(entity)s and t.entity_id = gone.entity_id
+),
+
 -- A row that is only not visible yet, at an earlier moment, costs nothing when it comes back.
 kept as (
     insert into aura_ops.embedding_cache (content_hash, model, entity, entity_id, embedding, kept_at)
@@ -285,6 +291,12 @@ with gone as (
     delete from aura_ops.embedding_ledger
     where entity = %(entity)s and model = %(model)s and entity_id = any(%(ids)s)
     returning entity_id, clinic_id
+),
+
+texts_gone as (
+    delete from aura_ops.search_texts as t
+    using gone
+    where t.entity = %(entity)s and t.entity_id = gone.entity_id
 )
 
 delete from aura_ops.embeddings as e

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from bn_aura_pipelines.database.connections import psycopg_connection
 from bn_aura_pipelines.embeddings.ledger import APPLICATION_COLUMNS, Claim
+from bn_aura_pipelines.embeddings.lexical import grams, language, to_int4_array
 from bn_aura_pipelines.embeddings.providers import DIMENSIONS, Entity
 from bn_aura_pipelines.embeddings.text import TEMPLATE_VERSION, Document
 
@@ -66,6 +67,7 @@ def settle(
     driver.execute(DROP_LOST, values)
     driver.execute(KEEP_REPLACED, values)
     driver.execute(PUT_VECTORS, values)
+    driver.execute(PUT_TEXTS, values)
     table, column = (sql.Identifier(name) for name in APPLICATION_COLUMNS[entity])
     if fill_column:
         driver.execute(sql.SQL(FILL_COLUMN).format(table=table, column=column), values)
@@ -94,13 +96,15 @@ def _copy(driver: psycopg.Connection[Any], outcomes: Sequence[Outcome]) -> None:
                     one.tokens,
                     one.cost_usd,
                     one.vector,
+                    language(document.text),
+                    to_int4_array(grams(document.text, document.clinic_id)) if one.vector else None,
                 )
             )
 
 
 COPIED = (
     *("uuid", "uuid", "uuid", "bytea", "text", "text", "timestamptz", "timestamptz"),
-    *("bytea", "text", "int4", "int4", "float8", "bytea"),
+    *("bytea", "text", "int4", "int4", "float8", "bytea", "text", "bytea"),
 )
 
 BATCH: LiteralString = """
@@ -118,7 +122,9 @@ create temporary table if not exists embedding_batch (
     attempts int not null,
     tokens int not null,
     cost_usd float8 not null,
-    embedding halfvec(768)
+    embedding halfvec(768),
+    language text not null,
+    grams int[]
 ) on commit delete rows
 """
 
@@ -167,6 +173,24 @@ from pg_temp.embedding_batch as b
 where b.embedding is not null
 on conflict (entity, entity_id, model, clinic_id) do update
 set template_version = excluded.template_version, content_hash = excluded.content_hash, embedding = excluded.embedding
+"""
+
+# Shared by the models; a row whose text is empty now has none.
+PUT_TEXTS: LiteralString = """
+with emptied as (
+    delete from aura_ops.search_texts as t
+    using pg_temp.embedding_batch as b
+    where b.kind = 'empty' and b.old_hash is not null and t.entity = %(entity)s and t.entity_id = b.entity_id
+)
+
+insert into aura_ops.search_texts as t (entity, entity_id, clinic_id, language, content_hash, grams)
+select %(entity)s, b.entity_id, b.clinic_id, b.language, b.content_hash, b.grams
+from pg_temp.embedding_batch as b
+where b.grams is not null
+on conflict (entity, entity_id) do update
+set clinic_id = excluded.clinic_id, language = excluded.language, content_hash = excluded.content_hash,
+    grams = excluded.grams
+where t.content_hash <> excluded.content_hash or t.clinic_id is distinct from excluded.clinic_id
 """
 
 # Only while the row is the one that was rendered: what the application wrote meanwhile must not look as if it had been

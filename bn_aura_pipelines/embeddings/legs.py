@@ -1,0 +1,126 @@
+"""The two legs of a search within one clinic: the nearest vectors, and the texts that share most grams.
+
+Both compare the clinic in their statements. Ranking them together belongs to `search`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from bn_aura_pipelines.embeddings import lexical
+from bn_aura_pipelines.embeddings.providers import Entity
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a hit must be beside alike; None is no condition. `created_until` itself is left out."""
+
+    status: str | None = None
+    type: str | None = None
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+    language: str | None = None
+
+
+NO_FILTERS = Filters()
+
+
+def nearest(
+    driver: psycopg.Connection[Any],
+    clinic_id: UUID,
+    entity: Entity,
+    model: str,
+    vector: str,
+    filters: Filters,
+    limit: int,
+) -> dict[UUID, float]:
+    """Ids and cosines of the nearest rows, nearest first: exact, over this clinic's rows alone.
+
+    `+ 0` keeps an index on the vectors out of it: filtered afterwards, it would find 6 of 10 in a small clinic.
+    """
+    condition, values = conditions(entity, filters)
+    statement = sql.SQL(NEAREST).format(condition=condition)
+    values |= {"clinic": clinic_id, "entity": entity, "model": model, "vector": vector, "limit": limit}
+    return {row[0]: 1 - row[1] for row in driver.cursor(binary=True).execute(statement, values)}
+
+
+def alike(
+    driver: psycopg.Connection[Any],
+    clinic_id: UUID,
+    entity: Entity,
+    grams: Mapping[int, float],
+    filters: Filters,
+    limit: int,
+) -> dict[UUID, float]:
+    """Ids and BM25 scores of the rows that share most grams with the query, best first."""
+    condition, values = conditions(entity, filters)
+    rarest = lexical.rarest(grams)
+    shared = sql.SQL(" + ").join(sql.SQL("(e.grams @> array[{}])::int").format(sql.Literal(gram)) for gram in rarest)
+    statement = sql.SQL(ALIKE).format(condition=condition, shared=shared)
+    mark = lexical.clinic_mark(clinic_id)
+    values |= {"clinic": clinic_id, "entity": entity, "mark": mark, "rarest": rarest, "most": lexical.CANDIDATES}
+    cursor = driver.cursor(binary=True)
+    documents = {row[0]: lexical.from_int4_array(row[1]) for row in cursor.execute(statement, values)}
+    found = lexical.scores(documents, grams)
+    return {one: found[one] for one in sorted(found, key=lambda one: (-found[one], one))[:limit]}
+
+
+def conditions(entity: Entity, filters: Filters) -> tuple[sql.Composable, dict[str, Any]]:
+    """A SQL condition on `e.entity_id`, and its parameters."""
+    table, status, kind = FILTERED[entity]
+    wanted: list[sql.Composable] = []
+    if filters.status is not None:
+        wanted.append(sql.SQL("s.{} = %(status)s").format(sql.Identifier(status)))
+    if filters.type is not None:
+        wanted.append(sql.SQL("s.{} = %(type)s").format(sql.Identifier(kind)))
+    if filters.created_from is not None:
+        wanted.append(sql.SQL("s.created_at >= %(created_from)s"))
+    if filters.created_until is not None:
+        wanted.append(sql.SQL("s.created_at < %(created_until)s"))
+    parts: list[sql.Composable] = []
+    if wanted:
+        parts.append(
+            sql.SQL(" and e.entity_id in (select s.id from {} as s where s.clinic_id = %(clinic)s and {})").format(
+                sql.Identifier("aura_staging", table), sql.SQL(" and ").join(wanted)
+            )
+        )
+    if filters.language is not None:
+        parts.append(
+            sql.SQL(
+                " and e.entity_id in (select t.entity_id from aura_ops.search_texts as t"
+                " where t.entity = %(entity)s and t.language = %(language)s)"
+            )
+        )
+    return sql.Composed(parts), {name: value for name, value in vars(filters).items() if value is not None}
+
+
+# Where the filters of an entity are read: the view, its status, its type.
+FILTERED: Mapping[Entity, tuple[str, str, str]] = {
+    "conversation": ("source_customer_conversations", "status", "conversation_type"),
+    "lead": ("source_sales_leads", "status", "source"),
+    "customer": ("source_customers", "status", "customer_type"),
+}
+
+NEAREST: LiteralString = """
+select e.entity_id, (e.embedding <=> %(vector)s::halfvec) + 0 as distance
+from aura_ops.embeddings as e
+where e.clinic_id = %(clinic)s and e.entity = %(entity)s and e.model = %(model)s{condition}
+order by distance, e.entity_id
+limit %(limit)s
+"""
+
+ALIKE: LiteralString = """
+select e.entity_id, array_send(e.grams)
+from aura_ops.search_texts as e
+where e.grams @> array[%(mark)s::int] and e.grams && %(rarest)s::int[]
+    and e.clinic_id = %(clinic)s and e.entity = %(entity)s{condition}
+order by {shared} desc, cardinality(e.grams), e.entity_id
+limit %(most)s
+"""

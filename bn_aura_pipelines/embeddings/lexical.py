@@ -1,0 +1,125 @@
+"""Character 3-grams of texts: how they are made, how a query's are weighed, and which texts share them.
+
+They need no word breaks, which Thai does not write, and no extension. Fusing them with vectors belongs to `search`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, LiteralString
+from uuid import UUID
+
+import psycopg
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# BM25's usual constants (Robertson and Zaragoza 2009), every gram counted once.
+K1, B = 1.2, 0.75
+RAREST = 6
+CANDIDATES = 300
+UNLISTED_SHARE = 1e-4
+THAI = re.compile("[\u0e00-\u0e7f]")
+LATIN = re.compile("[A-Za-z]")
+ROLE = re.compile(r"^(?:customer|sales|ai_coach): ", re.MULTILINE)
+
+
+def plain(text: str) -> str:
+    """What is compared: lower case, single spaces, without the roles of a transcript."""
+    return " ".join(ROLE.sub("", text).lower().split())
+
+
+def grams(text: str, clinic_id: UUID | None = None) -> np.ndarray:
+    """The distinct hashed 3-grams of a text as int32, in order; with a clinic, its own mark among them."""
+    import numpy as np
+
+    letters = np.frombuffer(f" {plain(text)} ".encode("utf-32-le"), np.uint32).astype(np.int64)
+    hashed = (letters[:-2] * 1_000_003 + letters[1:-1] * 10_007 + letters[2:]) * 0x9E3779B1
+    marks = [clinic_mark(clinic_id)] if clinic_id else []
+    return np.unique(np.append((hashed >> 8).astype(np.int32), np.array(marks, np.int32)))
+
+
+def clinic_mark(clinic_id: UUID) -> int:
+    """A clinic as one more gram; two clinics may share one, so the clinic is compared as well."""
+    return int.from_bytes(clinic_id.bytes[:4], "big", signed=True) ^ 0x5EED
+
+
+def to_int4_array(values: np.ndarray) -> bytes:
+    """A one-dimensional int4[] as PostgreSQL sends it."""
+    import numpy as np
+
+    elements = np.empty((len(values), 2), ">i4")
+    elements[:, 0] = 4
+    elements[:, 1] = values
+    return np.array([1, 0, 23, len(values), 1], ">i4").tobytes() + elements.tobytes()
+
+
+def from_int4_array(data: bytes) -> np.ndarray:
+    """The inverse of `to_int4_array`."""
+    import numpy as np
+
+    return np.frombuffer(data, ">i4", offset=20)[1::2]
+
+
+def language(text: str) -> str:
+    """`th` or `en` where at least four fifths of the letters are that script's, else `mixed`."""
+    thai = len(THAI.findall(text))
+    latin = len(LATIN.findall(ROLE.sub("", text)))
+    if thai >= 4 * latin and thai:
+        return "th"
+    return "en" if latin >= 4 * thai else "mixed"
+
+
+def weights(driver: psycopg.Connection[Any], query: str) -> dict[int, float]:
+    """The query's grams with their inverse document frequencies, rarest first.
+
+    Frequencies are those of the last `analyze`; a gram that it does not list is rarer than all that it does.
+    """
+    wanted = {int(gram) for gram in grams(query)}
+    shares = dict(driver.execute(FREQUENCIES, {"grams": list(wanted)}).fetchall())
+    found = {gram: math.log1p(1 / shares.get(gram, UNLISTED_SHARE)) for gram in wanted}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def scores(documents: Mapping[Any, np.ndarray], query: Mapping[int, float]) -> dict[Any, float]:
+    """BM25 of each document's grams for the query's weights."""
+    import numpy as np
+
+    if not documents:
+        return {}
+    wanted = np.array(sorted(query), np.int32)
+    values = np.array([query[int(gram)] for gram in wanted])
+    average = sum(map(len, documents.values())) / len(documents)
+    found = {}
+    for key, own in documents.items():
+        matched = values[np.isin(wanted, own)].sum()
+        found[key] = float(matched * (K1 + 1) / (1 + K1 * (1 - B + B * len(own) / average)))
+    return found
+
+
+def overlap(text: str, query: Mapping[int, float]) -> float:
+    """The weight of the query's grams that a piece of text holds."""
+    return sum(query.get(int(gram), 0.0) for gram in grams(text))
+
+
+def rarest(query: Mapping[int, float], count: int = RAREST) -> list[int]:
+    """The grams that tell most; expects `weights`' order."""
+    return list(query)[:count]
+
+
+def best_line(lines: Iterable[str], query: Mapping[int, float]) -> str:
+    """The line that shares most with the query, the first where none does."""
+    return max(lines, key=lambda line: overlap(line, query), default="")
+
+
+FREQUENCIES: LiteralString = """
+select common.gram, common.share
+from pg_stats as s
+cross join lateral unnest(
+    s.most_common_elems::text::int[], s.most_common_elem_freqs
+) as common (gram, share)
+where s.schemaname = 'aura_ops' and s.tablename = 'search_texts' and s.attname = 'grams'
+    and common.gram = any(%(grams)s)
+"""

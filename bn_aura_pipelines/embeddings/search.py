@@ -1,0 +1,195 @@
+"""Search within one clinic: by meaning, by spelling, or both fused; and what is similar to a row.
+
+Every query names its clinic, and each statement compares it. Vectors come from `sync`, grams from `lexical`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+import psycopg
+import sqlalchemy
+
+from bn_aura_pipelines.database.connections import psycopg_connection
+from bn_aura_pipelines.embeddings import lexical
+from bn_aura_pipelines.embeddings.legs import NO_FILTERS, Filters, alike, nearest
+from bn_aura_pipelines.embeddings.providers import EmbeddingProvider, Entity
+from bn_aura_pipelines.embeddings.redaction import clean
+from bn_aura_pipelines.embeddings.text import Document, render
+from bn_aura_pipelines.errors import UserError
+
+Mode = Literal["semantic", "lexical", "hybrid"]
+
+# Reciprocal rank fusion (Cormack, Clarke and Buettcher 2009) over the best of each leg, weighted: equal weights hurt
+# where one leg is the weaker (measured: .939 became .879).
+RRF_K = 60
+LEG = 50
+SNIPPET = 160
+
+
+class SearchRefused(UserError):
+    """The search asks for a clinic, a row or a model that is not there."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row found. `similarity` is the cosine, where a vector was compared; ranks count from 1 in each leg."""
+
+    entity: Entity
+    entity_id: UUID
+    score: float
+    similarity: float | None
+    semantic_rank: int | None
+    lexical_rank: int | None
+    snippet: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each leg counts in a hybrid search."""
+
+    semantic: float
+    lexical: float
+
+
+# A lexical embedder repeats what the lexical leg says, and says it worse.
+WEIGHTS = Weights(semantic=1.0, lexical=0.7)
+OFFLINE_WEIGHTS = Weights(semantic=0.3, lexical=1.0)
+
+
+def search(
+    connection: sqlalchemy.Connection,
+    clinic: str | UUID,
+    query: str,
+    provider: EmbeddingProvider,
+    *,
+    mode: Mode = "hybrid",
+    entity: Entity = "conversation",
+    filters: Filters = NO_FILTERS,
+    limit: int = 10,
+) -> list[Hit]:
+    """The clinic's rows that fit the query best, best first. `clinic` is its code or id; `provider` must be of the
+    active model (unless the mode is lexical).
+
+    Raises SearchRefused.
+    """
+    driver = psycopg_connection(connection)
+    clinic_id = find_clinic(driver, clinic)
+    if not query.strip():
+        return []
+    semantic: dict[UUID, float] = {}
+    by_grams: dict[UUID, float] = {}
+    if mode != "lexical":
+        _require_active(driver, provider.model)
+        vector = asyncio.run(_embed(provider, query))
+        semantic = nearest(driver, clinic_id, entity, provider.model, vector, filters, max(limit, LEG))
+    grams = lexical.weights(driver, query)
+    if mode != "semantic":
+        by_grams = alike(driver, clinic_id, entity, grams, filters, max(limit, LEG))
+    weights = OFFLINE_WEIGHTS if provider.model.startswith("offline") else WEIGHTS
+    scored = {"semantic": semantic, "lexical": by_grams}.get(mode) or fuse(semantic, by_grams, weights)
+    best = sorted(scored, key=lambda one: (-scored[one], one))[:limit]
+    documents = {document.entity_id: document for document in render(connection, entity, best)}
+    ranks = [{one: place for place, one in enumerate(leg, 1)} for leg in (semantic, by_grams)]
+    return [
+        Hit(
+            entity=entity,
+            entity_id=one,
+            score=scored[one],
+            similarity=semantic.get(one),
+            semantic_rank=ranks[0].get(one),
+            lexical_rank=ranks[1].get(one),
+            snippet=snippet(documents[one], grams),
+        )
+        for one in best
+        if one in documents and documents[one].clinic_id == clinic_id
+    ]
+
+
+def similar(
+    connection: sqlalchemy.Connection,
+    clinic: str | UUID,
+    entity: Entity,
+    entity_id: UUID,
+    *,
+    filters: Filters = NO_FILTERS,
+    limit: int = 10,
+) -> list[Hit]:
+    """The clinic's rows nearest to one of its rows, itself left out. Raises SearchRefused."""
+    driver = psycopg_connection(connection)
+    clinic_id = find_clinic(driver, clinic)
+    model = active_model(driver)
+    row = driver.execute(
+        "select embedding::text from aura_ops.embeddings"
+        " where clinic_id = %s and entity = %s and entity_id = %s and model = %s",
+        (clinic_id, entity, entity_id, model),
+    ).fetchone()
+    if row is None:
+        raise SearchRefused(f"This clinic has no vector of {entity} {entity_id}: check the id, or run the sync.")
+    found = nearest(driver, clinic_id, entity, model, row[0], filters, limit + 1)
+    found.pop(entity_id, None)
+    best = list(found)[:limit]
+    documents = {document.entity_id: document for document in render(connection, entity, best)}
+    return [
+        Hit(entity, one, found[one], found[one], place, None, snippet(documents[one], {}))
+        for place, one in enumerate(best, 1)
+        if one in documents and documents[one].clinic_id == clinic_id
+    ]
+
+
+def fuse(semantic: Mapping[UUID, float], by_grams: Mapping[UUID, float], weights: Weights) -> dict[UUID, float]:
+    """Weighted reciprocal rank fusion of two legs in their orders."""
+    fused: dict[UUID, float] = {}
+    for leg, weight in ((semantic, weights.semantic), (by_grams, weights.lexical)):
+        for place, one in enumerate(list(leg)[:LEG], 1):
+            fused[one] = fused.get(one, 0.0) + weight / (RRF_K + place)
+    return fused
+
+
+def snippet(document: Document, grams: Mapping[int, float]) -> str:
+    """The line that matches best, cut around its best part, redacted as everything here is."""
+    line = lexical.best_line(document.text.splitlines(), grams)
+    if len(line) <= SNIPPET:
+        return line
+    starts = range(0, len(line) - SNIPPET + SNIPPET // 2, SNIPPET // 2)
+    start = max(starts, key=lambda start: lexical.overlap(line[start : start + SNIPPET], grams))
+    part = line[start : start + SNIPPET]
+    return f"{'…' if start else ''}{part}{'…' if start + SNIPPET < len(line) else ''}"
+
+
+def find_clinic(driver: psycopg.Connection[Any], clinic: str | UUID) -> UUID:
+    """The id of a clinic named by id or code. Raises SearchRefused."""
+    row = driver.execute(
+        "select id from aura_staging.source_clinics where clinic_code = %(name)s or id::text = lower(%(name)s)",
+        {"name": str(clinic)},
+    ).fetchone()
+    if row is None:
+        raise SearchRefused(f"There is no clinic {clinic}: give the code or the id of one.")
+    return row[0]
+
+
+def active_model(driver: psycopg.Connection[Any]) -> str:
+    """The model whose vectors readers use. Raises SearchRefused."""
+    row = driver.execute("select model from aura_ops.embedding_models where active").fetchone()
+    if row is None:
+        raise SearchRefused("Nothing has been embedded yet: run `bn-aura run` first.")
+    return row[0]
+
+
+async def _embed(provider: EmbeddingProvider, query: str) -> str:
+    """The query's vector as pgvector writes it; a cosine does not ask for its length."""
+    try:
+        [vector] = await provider.embed([clean(query)], "query")
+    finally:
+        await provider.close()
+    return str(vector.tolist())
+
+
+def _require_active(driver: psycopg.Connection[Any], model: str) -> None:
+    active = active_model(driver)
+    if active != model:
+        raise SearchRefused(f"Readers use the vectors of {active}, not of {model}: configure that model, or switch.")

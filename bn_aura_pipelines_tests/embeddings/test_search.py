@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import random
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from bn_aura_pipelines.database.connections import Database
+from bn_aura_pipelines.embeddings import lexical
+from bn_aura_pipelines.embeddings.legs import Filters
+from bn_aura_pipelines.embeddings.offline import OfflineEmbedder
+from bn_aura_pipelines.embeddings.search import Hit, SearchRefused, Weights, fuse, search, similar
+from bn_aura_pipelines.embeddings.sync import sync
+from bn_aura_pipelines_tests.embeddings.conftest import CLINIC, OTHER_CLINIC, add_conversation, execute, moment
+
+SAID = {
+    "botox": "อยากฉีดโบท็อกซ์ลดริ้วรอยหน้าผาก ราคาเท่าไหร่คะ",
+    "laser": "สนใจเลเซอร์กำจัดขน ต้องทำกี่ครั้ง",
+    "filler": "How much is filler for the lips? I am afraid of pain",
+    "acne": "หน้าเป็นสิวเยอะมาก skin very oily มีทรีทเมนต์ไหม",
+    "parking": "คลินิกมีที่จอดรถไหมคะ",
+}
+
+
+@pytest.fixture
+def said(clinic: Database) -> dict[str, UUID]:
+    found = {
+        name: add_conversation(clinic, [("sales", "สวัสดีค่ะ", moment(2)), ("customer", text, moment(2))])
+        for name, text in SAID.items()
+    }
+    add_conversation(clinic, [("customer", SAID["botox"] + " ที่อื่น", moment(2))], clinic=OTHER_CLINIC)
+    add_conversation(clinic, [("customer", SAID["botox"] + " ไม่มีใคร", moment(2))], clinic=None)
+    sync(clinic, "conversation", moment(20), OfflineEmbedder())
+    return found
+
+
+def find(database: Database, query: str, clinic: str = "ONE", **options) -> list[Hit]:  # type: ignore[no-untyped-def]
+    with database.begin() as connection:
+        return search(connection, clinic, query, OfflineEmbedder(), **options)
+
+
+@pytest.mark.parametrize("mode", ["semantic", "lexical", "hybrid"])
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [("โบท็อกซ์หน้าผาก", "botox"), ("กำจัดขนเลเซอร์", "laser"), ("lip filler pain", "filler"), ("สิว oily", "acne")],
+)
+def test_each_mode_finds_the_conversation_in_thai_english_and_both(
+    clinic: Database, said: dict[str, UUID], mode: str, query: str, name: str
+) -> None:
+    assert find(clinic, query, mode=mode)[0].entity_id == said[name]
+
+
+@pytest.mark.parametrize("mode", ["semantic", "lexical", "hybrid"])
+def test_a_clinic_never_finds_anothers_rows_nor_nobodys(clinic: Database, said: dict[str, UUID], mode: str) -> None:
+    assert {hit.entity_id for hit in find(clinic, SAID["botox"], mode=mode)} <= set(said.values())
+    assert len(find(clinic, SAID["botox"], str(OTHER_CLINIC), mode=mode)) == 1
+    execute(
+        clinic, "update public.customer_conversations set clinic_id = %s where id = %s", OTHER_CLINIC, said["botox"]
+    )
+    assert said["botox"] not in {hit.entity_id for hit in find(clinic, SAID["botox"], mode=mode)}
+    sync(clinic, "conversation", moment(20), OfflineEmbedder())
+    assert len(find(clinic, SAID["botox"], "TWO", mode=mode)) == 2
+    assert said["botox"] not in {hit.entity_id for hit in find(clinic, SAID["botox"], mode=mode)}
+
+
+def test_filters_narrow_both_legs(clinic: Database, said: dict[str, UUID]) -> None:
+    execute(
+        clinic,
+        "update public.customer_conversations set status = 'abandoned', conversation_type = 'line',"
+        " created_at = %s where id = %s",
+        *(moment(5), said["laser"]),
+    )
+    for filters in (
+        Filters(status="abandoned"),
+        Filters(type="line"),
+        Filters(created_from=moment(4)),
+        Filters(status="abandoned", type="line", created_from=moment(5), created_until=moment(6), language="th"),
+    ):
+        for mode in ("semantic", "lexical", "hybrid"):
+            assert [hit.entity_id for hit in find(clinic, "เลเซอร์", mode=mode, filters=filters)] == [said["laser"]]
+    assert {hit.entity_id for hit in find(clinic, "filler", filters=Filters(language="en"))} <= {said["filler"]}
+    assert said["laser"] not in {
+        hit.entity_id for hit in find(clinic, "เลเซอร์", filters=Filters(created_until=moment(5)))
+    }
+
+
+def test_a_snippet_holds_the_part_that_matches(clinic: Database) -> None:
+    long = "ข้อความยาวมาก " * 200 + "อยากทำจมูกทรงหยดน้ำ " + "แล้วก็อย่างอื่น " * 200
+    add_conversation(clinic, [("customer", "สวัสดี", moment(2)), ("customer", long, moment(2))])
+    sync(clinic, "conversation", moment(20), OfflineEmbedder())
+    [hit] = find(clinic, "จมูกทรงหยดน้ำ")
+    assert "จมูกทรงหยดน้ำ" in hit.snippet
+    assert len(hit.snippet) < 200
+
+
+def test_what_is_similar_to_a_conversation_is_not_itself(clinic: Database, said: dict[str, UUID]) -> None:
+    twin = add_conversation(clinic, [("customer", SAID["botox"] + " มีโปรไหม", moment(2))])
+    sync(clinic, "conversation", moment(20), OfflineEmbedder())
+    with clinic.begin() as connection:
+        hits = similar(connection, CLINIC, "conversation", said["botox"], limit=3)
+        assert hits[0].entity_id == twin
+        assert said["botox"] not in {hit.entity_id for hit in hits}
+        with pytest.raises(SearchRefused, match="has no vector"):
+            similar(connection, OTHER_CLINIC, "conversation", said["botox"])
+
+
+@pytest.mark.parametrize("query", ["", " ", "ก", "😀", "'; drop table x --", "%s %(a)s {x}", "a" * 20_000, "\x00"])
+def test_odd_queries_are_answered(clinic: Database, said: dict[str, UUID], query: str) -> None:
+    for mode in ("semantic", "lexical", "hybrid"):
+        assert isinstance(find(clinic, query, mode=mode), list)
+
+
+def test_an_unknown_clinic_and_a_model_nobody_reads_are_refused(clinic: Database, said: dict[str, UUID]) -> None:
+    with pytest.raises(SearchRefused, match="no clinic NONE"):
+        find(clinic, "x", "NONE")
+    execute(clinic, "update aura_ops.embedding_models set model = 'another'")
+    with pytest.raises(SearchRefused, match="another"):
+        find(clinic, "x")
+
+
+def test_fusion_weighs_the_legs() -> None:
+    a, b = UUID(int=1), UUID(int=2)
+    fused = fuse({a: 0.9, b: 0.1}, {b: 5.0, a: 1.0}, Weights(1, 2))
+    assert fused[b] > fused[a]
+
+
+def test_grams_come_back_from_their_binary_form() -> None:
+    chance = random.Random(1)
+    for _ in range(20):
+        text = "".join(chance.choice("กขคabc ") for _ in range(50))
+        found = lexical.grams(text, CLINIC)
+        assert np.array_equal(lexical.from_int4_array(lexical.to_int4_array(found)), found)
+        assert lexical.clinic_mark(CLINIC) in found
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("สวัสดีค่ะ", "th"), ("customer: hello", "en"), ("สนใจ treatment", "mixed"), ("customer: สวัสดี", "th")],
+)
+def test_the_language_is_that_of_most_letters(text: str, language: str) -> None:
+    assert lexical.language(text) == language
