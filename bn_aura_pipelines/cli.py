@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import logging
 import sys
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import click
 import sqlalchemy
@@ -12,8 +14,28 @@ from sqlalchemy import exc
 
 from bn_aura_pipelines.database.connections import Database, open_database
 from bn_aura_pipelines.database.migrations import migrate
+from bn_aura_pipelines.database.preflight import require_ready
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.settings import get_settings
+
+DEMO_CUSTOMERS = 2_000
+DEMO_SEED = 20250101
+
+
+class Moment(click.ParamType):
+    """An aware moment, ISO 8601."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        from bn_aura_pipelines.database.resource import parse_moment
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_moment(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no moment with a zone: write for example 2025-06-01T00:00:00+07:00.", param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -22,10 +44,120 @@ def cli() -> None:
 
 
 def open_migrated() -> Database:
-    """The configured database with every migration applied."""
+    """The configured database, known to be fit, with every migration applied."""
     database = open_database(get_settings())
-    migrate(database)
+    require_ready(database)
+    for version in migrate(database):
+        click.echo(f"applied migration {version}", err=True)
     return database
+
+
+@cli.command()
+def demo() -> None:
+    """The whole thing on a sample clinic: draw it, run the graph, print a summary. Data is kept."""
+    from bn_aura_pipelines.orchestration.running import run_graph
+    from bn_aura_pipelines.sources.sample.generate import generate
+    from bn_aura_pipelines.sources.sample.truth import existing_sample
+    from bn_aura_pipelines.summary import print_summary
+
+    database = open_migrated()
+    with database.begin() as connection:
+        known = existing_sample(connection)
+    as_of = known.as_of if known else _this_hour(database)
+    customers, seed = (known.customers, known.seed) if known else (DEMO_CUSTOMERS, DEMO_SEED)
+    generate(database, customers, as_of, seed, click.echo)
+    report = run_graph(database, get_settings(), as_of, progress=click.echo)
+    print_summary(database, as_of)
+    click.echo(
+        f"\n{report.assets} assets in {report.seconds:.0f} s. Next: `.venv/bin/bn-aura up`, or `bn-aura --help`."
+    )
+
+
+def _this_hour(database: Database) -> datetime:
+    """The beginning of the current hour by the database's clock, a minute back: the sample's moment."""
+    with database.begin() as connection:
+        now = connection.execute(sqlalchemy.text("select date_trunc('hour', aura_ops.as_of())")).scalar_one()
+    return now - timedelta(minutes=1)
+
+
+@cli.command()
+@click.option("--as-of", type=Moment(), help="The moment the run is about, ISO 8601 with a zone; by default now.")
+@click.option("--select", help="Part of the graph, in Dagster's selection syntax, for example `churn_scores+`.")
+def run(as_of: datetime | None, select: str | None) -> None:
+    """Apply migrations, then materialize the graph, or part of it, in dependency order."""
+    from bn_aura_pipelines.orchestration.running import run_graph
+    from bn_aura_pipelines.sources.check import require_sources
+
+    database = open_migrated()
+    with database.begin() as connection:
+        require_sources(connection)
+    report = run_graph(database, get_settings(), as_of, select, click.echo)
+    click.echo(f"{report.assets} assets in {report.seconds:.0f} s")
+
+
+@cli.command("import")
+@click.argument("folder", type=click.Path(path_type=Path))
+def import_(folder: Path) -> None:
+    """Load an export (CSV, JSON Lines, Parquet; .gz) into the source tables. Bad rows go to quarantine.
+
+    Exits with 1 when a file could not be loaded; loading the same files again changes nothing.
+    """
+    from bn_aura_pipelines.sources.importing import import_folder
+
+    report = import_folder(open_migrated(), folder, click.echo)
+    click.echo(report.summary())
+    sys.exit(1 if report.failed else 0)
+
+
+@cli.command()
+@click.option("--customers", type=int, default=DEMO_CUSTOMERS, show_default=True, help="How many to draw.")
+@click.option("--as-of", type=Moment(), help="Where the history ends; by default the current hour.")
+@click.option("--seed", type=int, default=DEMO_SEED, show_default=True, help="The same seed gives the same clinic.")
+def sample(customers: int, as_of: datetime | None, seed: int) -> None:
+    """Draw a synthetic clinic chain with a known truth into an empty database."""
+    from bn_aura_pipelines.sources.sample.generate import generate
+    from bn_aura_pipelines.sources.sample.truth import existing_sample
+
+    database = open_migrated()
+    with database.begin() as connection:
+        known = existing_sample(connection)
+    moment = as_of or (known.as_of if known else _this_hour(database))
+    report = generate(database, customers, moment, seed, click.echo)
+    for table, rows in report.rows.items():
+        click.echo(f"  {table:<24} {rows:>10,}")
+    click.echo(f"as of {report.identity.as_of.isoformat()}, seed {report.identity.seed}, {report.seconds:.1f} s")
+
+
+@cli.command()
+@click.option("--port", type=int, default=3000, show_default=True, help="Where the Dagster UI listens.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address the Dagster UI listens on.")
+def up(port: int, host: str) -> None:
+    """Serve the Dagster UI with its daemon until interrupted."""
+    from bn_aura_pipelines.orchestration.serving import serve
+
+    sys.exit(serve(open_migrated(), get_settings(), host, port, click.echo))
+
+
+@cli.command()
+def assets() -> None:
+    """List the assets of the graph: name, group and what each is."""
+    from bn_aura_pipelines.definitions import build_definitions
+
+    for spec in sorted(build_definitions().resolve_all_asset_specs(), key=lambda spec: (spec.group_name, spec.key)):
+        click.echo(f"{spec.group_name:<11} {spec.key.to_user_string():<30} {(spec.description or '').splitlines()[0]}")
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what is configured, reachable, stale or broken, each with its remedy. Exits with 1 on an error."""
+    from bn_aura_pipelines.doctor import diagnose
+
+    findings = diagnose(get_settings())
+    marks = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+    for finding in findings:
+        remedy = f" -> {finding.remedy}" if finding.remedy else ""
+        click.echo(f"{marks[finding.status]}  {finding.area:<12} {finding.message}{remedy}")
+    sys.exit(1 if any(finding.status == "error" for finding in findings) else 0)
 
 
 @cli.command()
@@ -36,7 +168,7 @@ def sql(statement: str) -> None:
         result = connection.execute(sqlalchemy.text(statement.replace(":", "\\:")))
         if not result.returns_rows:
             return
-        writer = csv.writer(sys.stdout)
+        writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(result.keys())
         writer.writerows(result)
 

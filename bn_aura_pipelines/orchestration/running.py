@@ -17,6 +17,8 @@ from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.orchestration.instance import open_instance
 from bn_aura_pipelines.settings import Settings
 
+log = logging.getLogger(__name__)
+
 JOB = "refresh_everything"
 
 
@@ -38,7 +40,7 @@ def run_graph(
     settings: Settings,
     as_of: datetime | None = None,
     select: str | None = None,
-    progress: Callable[[str], None] = logging.getLogger(__name__).info,
+    progress: Callable[[str], None] = log.info,
 ) -> RunReport:
     """Materialize the graph, or what `select` (Dagster's asset selection syntax) names, about one moment.
 
@@ -54,6 +56,7 @@ def run_graph(
             instance=instance,
             asset_selection=keys,
             raise_on_error=False,
+            run_config={"loggers": {"console": {}}},
             tags={"bn_aura/as_of": as_of.isoformat()} if as_of else None,
         )
     if not result.success:
@@ -70,8 +73,8 @@ def _select(definitions: dg.Definitions, select: str | None) -> list[dg.AssetKey
         chosen = dg.AssetSelection.from_string(select).resolve(graph)
     except Exception as error:
         raise UserError(
-            f"--select {select!r} is no asset selection: write names joined by `or`, with + for neighbours, for example "
-            "`churn_scores+`."
+            f"--select {select!r} is no asset selection: write names joined by `or`, with + for neighbours, "
+            "for example `churn_scores+`."
         ) from error
     keys = sorted(chosen & set(graph.materializable_asset_keys))
     if not keys:
@@ -104,10 +107,9 @@ def _progress_logger(progress: Callable[[str], None]) -> dg.LoggerDefinition:
                 rows = metadata.get("dagster/row_count")
                 progress(f"  {event.asset_key.to_user_string():<28} {rows.value if rows else '':>10}")
 
-    @dg.logger(description="Progress of a run on the command line.")
-    def lines(_context: dg.InitLoggerContext) -> logging.Logger:
-        logger = logging.Logger("bn_aura.run", logging.INFO)
+    def make(_context: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("bn_aura.run", logging.DEBUG)
         logger.addHandler(Lines())
         return logger
 
-    return lines
+    return dg.LoggerDefinition(make, description="Progress of a run on the command line.")

@@ -1,0 +1,89 @@
+"""`bn-aura up`: the Dagster UI and its daemon as child processes, on the same database, until interrupted."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from bn_aura_pipelines.database.connections import Database
+from bn_aura_pipelines.errors import UserError
+from bn_aura_pipelines.orchestration.instance import prepare_environment
+from bn_aura_pipelines.settings import PROJECT_ROOT, Settings
+
+START_SECONDS = 90
+STOP_SECONDS = 20
+
+
+class NotServing(UserError):
+    """A process that should serve has ended, or never answered."""
+
+
+def serve(database: Database, settings: Settings, host: str, port: int, progress: Callable[[str], None]) -> int:
+    """Start both, say when the UI answers, and stop both on Ctrl-C, SIGTERM, or when one of them ends.
+
+    Returns the exit code: 0 after an interruption. Raises NotServing when a process ended by itself.
+    """
+    home = prepare_environment(database, settings)
+    workspace = str(PROJECT_ROOT / "workspace.yaml")
+    programs = {
+        "dagster-webserver": ["-h", host, "-p", str(port), "-w", workspace, "--log-level", "warning"],
+        "dagster-daemon": ["run", "-w", workspace, "--log-level", "warning"],
+    }
+    asked_to_stop = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked_to_stop
+        asked_to_stop = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    children = {
+        name: subprocess.Popen([str(Path(sys.executable).parent / name), *arguments])
+        for name, arguments in programs.items()
+    }
+    try:
+        address = f"http://{host}:{port}"
+        _wait_for(f"{address}/server_info", lambda: asked_to_stop or _ended(children) is not None)
+        if not asked_to_stop and _ended(children) is None:
+            progress(f"Dagster UI: {address}   (its files: {home}; Ctrl-C stops)")
+        while not asked_to_stop:
+            name = _ended(children)
+            if name is not None:
+                raise NotServing(f"{name} ended by itself: see its lines above; is port {port} already in use?")
+            time.sleep(0.3)
+    finally:
+        _stop(children)
+    return 0
+
+
+def _ended(children: dict[str, subprocess.Popen[bytes]]) -> str | None:
+    return next((name for name, child in children.items() if child.poll() is not None), None)
+
+
+def _wait_for(url: str, given_up: Callable[[], bool]) -> None:
+    until = time.monotonic() + START_SECONDS
+    while not given_up():
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > until:
+                raise NotServing(f"{url} did not answer within {START_SECONDS} s ({error}).") from error
+        time.sleep(0.3)
+
+
+def _stop(children: dict[str, subprocess.Popen[bytes]]) -> None:
+    for child in children.values():
+        child.terminate()
+    for child in children.values():
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
