@@ -9,10 +9,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def split(text: str, tokens: Callable[[str], int], most: int | None) -> list[str]:
-    """The text in pieces of at most `most` tokens each, cut between lines where it can be. Nothing is left out."""
-    if most is None or tokens(text) <= most:
-        return [text]
+def split(text: str, tokens: Callable[[str], int], most: int | None) -> list[tuple[str, int]]:
+    """The text in pieces of at most `most` tokens, each with its tokens, cut between lines where it can be.
+
+    Nothing is left out.
+    """
+    count = tokens(text)
+    if most is None or count <= most:
+        return [(text, count)]
     pieces: list[str] = []
     current = ""
     for line in text.splitlines(keepends=True):
@@ -23,7 +27,7 @@ def split(text: str, tokens: Callable[[str], int], most: int | None) -> list[str
             pieces.append(current)
         *whole, current = _cut(line, tokens, most)
         pieces += whole
-    return [piece for piece in (*pieces, current) if piece.strip()]
+    return [(piece, tokens(piece)) for piece in (*pieces, current) if piece.strip()]
 
 
 def combine(pieces: Sequence[str], vectors: Sequence[np.ndarray]) -> np.ndarray:

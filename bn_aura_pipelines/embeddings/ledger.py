@@ -22,6 +22,7 @@ from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.embeddings.providers import Entity
 from bn_aura_pipelines.embeddings.text import content_hash, context
 
+MANY = 1_000
 LEASE = timedelta(minutes=15)
 
 APPLICATION_COLUMNS: dict[Entity, tuple[str, str]] = {
@@ -93,8 +94,11 @@ def mark(connection: sqlalchemy.Connection, entity: Entity, model: str, as_of: d
         "context": context(connection),
         "empty": content_hash(""),
     }
-    row = psycopg_connection(connection).execute(statement, values).fetchone()
-    return Marked(*row) if row else Marked(0, 0)
+    driver = psycopg_connection(connection)
+    marked = Marked(*(driver.execute(statement, values).fetchone() or (0, 0)))
+    if marked.pending >= MANY:  # claims are looked up by the index only if the planner knows how few they are
+        driver.execute("analyze aura_ops.embedding_ledger")
+    return marked
 
 
 def pending(connection: sqlalchemy.Connection, entity: Entity, model: str) -> int:

@@ -220,9 +220,8 @@ class Pipeline:
     def _job(self, rows: list[tuple[Claim, Document]]) -> Job:
         provider = self._work.provider
         text = rows[0][1].text
-        pieces = split(text, provider.estimate_tokens, provider.limits.tokens_per_item)
-        tokens = [provider.estimate_tokens(piece) for piece in pieces]
-        return Job(text, rows, pieces, tokens, [None] * len(pieces))
+        parts = split(text, provider.estimate_tokens, provider.limits.tokens_per_item)
+        return Job(text, rows, [piece for piece, _ in parts], [tokens for _, tokens in parts], [None] * len(parts))
 
 
 async def _all_or_first_error(tasks: list[asyncio.Task[None]], writer: asyncio.Task[None]) -> None:

@@ -78,11 +78,10 @@ def context(connection: sqlalchemy.Connection) -> str:
 
 def _document(entity: Entity, row: Mapping[str, Any], staff: Mapping[UUID, tuple[str, ...]]) -> Document:
     text = {"conversation": _transcript, "lead": _lead_profile, "customer": _customer_profile}[entity](row)
-    private = (*row["private"], *staff.get(row["clinic_id"], ()))
     return Document(
         entity_id=row["id"],
         clinic_id=row["clinic_id"],
-        text=redact(text, private).strip() if text else "",
+        text=redact(text, tuple(row["private"]), staff.get(row["clinic_id"], ())).strip() if text else "",
         row_version=row["row_version"],
         holds_after=row["holds_after"],
         holds_until=row["holds_until"],

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from bn_aura_pipelines.database.connections import psycopg_connection
 from bn_aura_pipelines.embeddings.ledger import APPLICATION_COLUMNS, Claim
-from bn_aura_pipelines.embeddings.lexical import grams, language, to_int4_array
+from bn_aura_pipelines.embeddings.lexical import describe
 from bn_aura_pipelines.embeddings.providers import DIMENSIONS, Entity
 from bn_aura_pipelines.embeddings.text import TEMPLATE_VERSION, Document
 
@@ -80,11 +80,12 @@ def _copy(driver: psycopg.Connection[Any], outcomes: Sequence[Outcome]) -> None:
         copy.set_types(COPIED)
         for one in outcomes:
             document = one.document
+            language, grams = describe(document.text, document.clinic_id) if one.vector else (None, None)
             copy.write_row(
                 (
-                    document.entity_id,
-                    document.clinic_id,
-                    one.claim.old_clinic_id,
+                    document.entity_id.bytes,
+                    document.clinic_id and document.clinic_id.bytes,
+                    one.claim.old_clinic_id and one.claim.old_clinic_id.bytes,
                     one.claim.old_hash,
                     one.kind,
                     document.row_version,
@@ -96,14 +97,15 @@ def _copy(driver: psycopg.Connection[Any], outcomes: Sequence[Outcome]) -> None:
                     one.tokens,
                     one.cost_usd,
                     one.vector,
-                    language(document.text),
-                    to_int4_array(grams(document.text, document.clinic_id)) if one.vector else None,
+                    language,
+                    grams,
                 )
             )
 
 
+# Of the binary COPY: what arrives as bytes is in PostgreSQL's own form already.
 COPIED = (
-    *("uuid", "uuid", "uuid", "bytea", "text", "text", "timestamptz", "timestamptz"),
+    *("bytea", "bytea", "bytea", "bytea", "text", "text", "timestamptz", "timestamptz"),
     *("bytea", "text", "int4", "int4", "float8", "bytea", "text", "bytea"),
 )
 
@@ -123,7 +125,7 @@ create temporary table if not exists embedding_batch (
     tokens int not null,
     cost_usd float8 not null,
     embedding halfvec(768),
-    language text not null,
+    language text,
     grams int[]
 ) on commit delete rows
 """

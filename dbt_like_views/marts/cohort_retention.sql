@@ -2,7 +2,6 @@
 -- materialized: table
 -- key: clinic_id, cohort_month, month_number
 -- owner: analytics
--- kinds: bi
 -- test: active_customers <= cohort_size
 -- test: month_number > 0 or active_customers = cohort_size
 -- clinic_id: the tenant

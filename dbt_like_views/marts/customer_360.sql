@@ -2,7 +2,6 @@
 -- materialized: table
 -- key: clinic_id, customer_id
 -- owner: analytics
--- kinds: bi
 -- index: clinic_id, churn_score desc, customer_id
 -- test: revenue_thb >= 0
 -- clinic_id: the tenant

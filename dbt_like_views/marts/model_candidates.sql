@@ -2,7 +2,6 @@
 -- materialized: table
 -- key: model, version, candidate
 -- owner: data-science
--- kinds: bi
 -- model: what is predicted
 -- version: the training
 -- candidate: points and recency are the baselines; "champion before" is the version that stood until then

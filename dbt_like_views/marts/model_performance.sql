@@ -2,7 +2,6 @@
 -- materialized: table
 -- key: model, version
 -- owner: data-science
--- kinds: bi
 -- model: what is predicted
 -- version: counts from 1
 -- alias: champion (scores now), challenger (the latest that was not promoted) or null

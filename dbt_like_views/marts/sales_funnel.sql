@@ -2,7 +2,6 @@
 -- materialized: table
 -- key: clinic_id, month, source, stage
 -- owner: analytics
--- kinds: bi
 -- test: entered >= moved_on + lost
 -- test: stage <> 'won' or moved_on + lost = 0
 -- clinic_id: the tenant

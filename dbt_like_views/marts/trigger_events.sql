@@ -2,7 +2,6 @@
 -- materialized: table
 -- key: event_id
 -- owner: crm
--- kinds: bi
 -- index: clinic_id, decided_at desc, event_id
 -- event_id: the decision; the same in every run
 -- clinic_id: the tenant

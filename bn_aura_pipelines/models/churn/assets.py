@@ -1,0 +1,67 @@
+"""The churn model and its scores as assets."""
+
+import dagster as dg
+
+from bn_aura_pipelines.database.resource import Aura, describe_table
+from bn_aura_pipelines.models.churn import cards
+from bn_aura_pipelines.models.churn.scoring import score
+from bn_aura_pipelines.models.churn.training import train
+
+OWNED = {
+    "aura_models.registry": "churn_model",
+    "aura_models.candidate_metrics": "churn_model",
+    "aura_models.churn_scores": "churn_scores",
+}
+
+
+@dg.asset(
+    deps=["customer_snapshots", "snapshot_moments"],
+    group_name="models",
+    description="Churn candidates trained on earlier snapshots, judged on the latest complete one, promoted if better.",
+    kinds={"postgres", "xgboost", "scikitlearn"},
+    owners=["team:data-science"],
+    metadata={"dagster/table_name": "aura_models.registry"},
+)
+def churn_model(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+    with aura.begin(context) as connection:
+        result = train(connection)
+        context.log.info(result.decision)
+        return dg.MaterializeResult(
+            metadata={
+                **describe_table(connection, "aura_models.registry"),
+                "version": result.version,
+                "kind": result.kind,
+                "promoted": result.promoted,
+                "decision": result.decision,
+                "new": result.new,
+                "training_rows": result.n_train,
+                "candidates": dg.MetadataValue.md(cards.candidates_table(result.judgements)),
+                "model_card": dg.MetadataValue.md(cards.model_card(connection)),
+            }
+        )
+
+
+@dg.asset(
+    deps=[churn_model, "customer_snapshots"],
+    group_name="models",
+    description="Probability, score, level and reasons of every customer with a completed visit, by the champion.",
+    kinds={"postgres", "table"},
+    owners=["team:data-science"],
+    metadata={"dagster/table_name": "aura_models.churn_scores"},
+)
+def churn_scores(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+    with aura.begin(context) as connection:
+        result = score(connection)
+        return dg.MaterializeResult(
+            metadata={
+                **describe_table(connection, "aura_models.churn_scores"),
+                "high": result.high,
+                "medium": result.medium,
+                "rows_written": result.written,
+                "model_version": result.model_version,
+                "kind": result.kind,
+            }
+        )
+
+
+assets = [churn_model, churn_scores]
