@@ -94,7 +94,8 @@ create table aura_ops.search_texts (
     grams int[] not null,
     primary key (entity, entity_id)
 );
-create index search_texts_grams_idx on aura_ops.search_texts using gin (grams);
+create index search_texts_grams_idx on aura_ops.search_texts using gin (grams)
+with (gin_pending_list_limit = 32768);
 alter table aura_ops.search_texts alter column grams set statistics 1000;
 comment on table aura_ops.search_texts is
 'The character 3-grams of every text that has a vector: the lexical half of the search.';
