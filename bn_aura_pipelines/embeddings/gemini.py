@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -173,9 +174,13 @@ def read_vectors(answer: str, count: int) -> np.ndarray:
         raise TryLater("the answer could not be read") from error
     if len(values) != count:
         raise AnswerUnusable(f"{len(values)} vectors came for {count} texts")
+    with suppress(ValueError, TypeError):  # rows of several lengths, or what is no number: then one by one
+        vectors = np.array(values, np.float32)
+        if vectors.shape == (count, DIMENSIONS):
+            return vectors
     vectors = np.full((count, DIMENSIONS), np.nan, np.float32)
     for place, row in enumerate(values):
-        if len(row) == DIMENSIONS and None not in row:
+        if len(row) == DIMENSIONS and all(isinstance(number, int | float) for number in row):
             vectors[place] = row
     return vectors
 

@@ -1,4 +1,4 @@
-"""Which rows need a vector: marks the stale ones, claims them under a lease, records what became of them.
+"""Which rows need a vector: marks the stale ones, forgets the gone ones, brings back the dead ones.
 
 A row is suspected by hints (its xmin, a hash of its context, the moments its text holds for); whether it is stale is
 decided by the hash of its text. Texts are made in `text`, vectors are written in `writing`.
@@ -6,11 +6,9 @@ decided by the hash of its text. Texts are made in `text`, vectors are written i
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -18,12 +16,11 @@ import psycopg
 import sqlalchemy
 from psycopg import sql
 
-from bn_aura_pipelines.database.connections import Database, psycopg_connection
+from bn_aura_pipelines.database.connections import psycopg_connection
 from bn_aura_pipelines.embeddings.providers import Entity
 from bn_aura_pipelines.embeddings.text import content_hash, context
 
 MANY = 1_000
-LEASE = timedelta(minutes=15)
 
 APPLICATION_COLUMNS: dict[Entity, tuple[str, str]] = {
     "conversation": ("customer_conversations", "message_embeddings"),
@@ -55,16 +52,6 @@ CONTEXTS: dict[Entity, tuple[LiteralString, LiteralString]] = {
         """,
     ),
 }
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A row that this worker may embed: where its vector stands now, if it has one, and how often it has failed."""
-
-    entity_id: UUID
-    old_clinic_id: UUID | None
-    old_hash: bytes | None
-    attempts: int
 
 
 @dataclass(frozen=True)
@@ -109,39 +96,6 @@ def pending(connection: sqlalchemy.Connection, entity: Entity, model: str) -> in
         (entity, model),
     )
     return (row.fetchone() or (0,))[0]
-
-
-@contextmanager
-def worker(database: Database) -> Iterator[int]:
-    """A number that claims are made under. It dies with this process, and its leases with it: an advisory lock."""
-    owner = secrets.randbits(62)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        driver = psycopg_connection(connection)
-        driver.execute("select pg_advisory_lock(%s)", (owner,))
-        try:
-            yield owner
-        finally:
-            driver.execute("select pg_advisory_unlock(%s)", (owner,))
-
-
-def claim(
-    connection: sqlalchemy.Connection, entity: Entity, model: str, owner: int, limit: int, started: datetime
-) -> list[Claim]:
-    """Lease up to `limit` pending rows, a clinic's together. A lease of a dead worker counts as none.
-
-    Rows that were given back after `started` wait for the next run.
-    """
-    values = {"entity": entity, "model": model, "owner": owner, "limit": limit, "lease": LEASE, "started": started}
-    return [Claim(*row) for row in psycopg_connection(connection).execute(CLAIM, values)]
-
-
-def release(connection: sqlalchemy.Connection, entity: Entity, model: str, owner: int) -> None:
-    """Give back every lease of this worker: the rows are pending again."""
-    psycopg_connection(connection).execute(
-        "update aura_ops.embedding_ledger set status = 'pending', lease_owner = null, lease_until = null"
-        " where entity = %s and model = %s and status = 'leased' and lease_owner = %s",
-        (entity, model, owner),
-    )
 
 
 def clear_cache(connection: sqlalchemy.Connection, days: int) -> None:
@@ -259,35 +213,6 @@ put as (
 )
 
 select (select count(*) from put), (select count(*) from gone)
-"""
-
-CLAIM: LiteralString = """
-with living as materialized (
-    select (classid::bigint << 32) | objid::bigint as owner
-    from pg_locks
-    where locktype = 'advisory' and objsubid = 1 and granted
-        and database = (select oid from pg_database where datname = current_database())
-),
-
-picked as (
-    select l.entity, l.model, l.entity_id
-    from aura_ops.embedding_ledger as l
-    where l.entity = %(entity)s and l.model = %(model)s
-        and (
-            (l.status = 'pending' and coalesce(l.lease_until < %(started)s, true))
-            or (l.status = 'leased'
-                and (l.lease_until < clock_timestamp() or l.lease_owner not in (select owner from living)))
-        )
-    order by l.clinic_id, l.entity_id
-    limit %(limit)s
-    for update skip locked
-)
-
-update aura_ops.embedding_ledger as l
-set status = 'leased', lease_owner = %(owner)s, lease_until = clock_timestamp() + %(lease)s
-from picked
-where l.entity = picked.entity and l.model = picked.model and l.entity_id = picked.entity_id
-returning l.entity_id, l.clinic_id, l.content_hash, l.attempts
 """
 
 FORGET: LiteralString = """

@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
-from bn_aura_pipelines.embeddings import ledger
+from bn_aura_pipelines.embeddings import leases, ledger
 from bn_aura_pipelines.embeddings.chunks import combine, split
 from bn_aura_pipelines.embeddings.dispatch import Dispatcher, Failure, Stopped
-from bn_aura_pipelines.embeddings.ledger import Claim
+from bn_aura_pipelines.embeddings.leases import Claim
 from bn_aura_pipelines.embeddings.providers import EmbeddingProvider, Entity, ProviderUnusable
 from bn_aura_pipelines.embeddings.text import Document, content_hash, render
 from bn_aura_pipelines.embeddings.writing import Outcome, known_vectors, settle, to_halfvec
@@ -193,7 +193,7 @@ class Pipeline:
         work = self._work
         model = work.provider.model
         with work.database.begin(work.as_of) as connection:
-            claimed = ledger.claim(connection, work.entity, model, work.owner, BLOCK, work.started)
+            claimed = leases.claim(connection, work.entity, model, work.owner, BLOCK, work.started)
             if not claimed:
                 return None
             claims = {claim.entity_id: claim for claim in claimed}

@@ -34,10 +34,12 @@ ACCOUNT_PATTERN = re.compile(
 )
 LINK_PATTERN = re.compile(r"(?:https?://|www\.|line\.me/|fb\.com/|lin\.ee/)\S+", re.IGNORECASE)
 HANDLE_PATTERN = re.compile(r"(?<![\w@])@[a-z0-9_][\w.\-]{2,30}", re.IGNORECASE)
-ADDRESS_PATTERN = re.compile(
-    r"(?:ที่อยู่|\baddress)\s*(?:คือ|is\b|[:=：])\s*[^\n]{4,150}"
-    r"|(?:บ้านเลขที่|เลขที่|\bhouse no\.?|\bno\.)\s*\d[^\n]{0,120}?(?:\d{5}\b|(?=\n)|$)"
-    rf"|\b\d{{1,5}}(?:/\d{{1,5}})?[\s,]*(?:[{THAI}\w.]{{1,25}}[\s,]+){{0,3}}?"
+LABELLED_ADDRESS_PATTERN = re.compile(r"(?:ที่อยู่|\baddress)\s*(?:คือ|is\b|[:=：])\s*[^\n]{4,150}", re.IGNORECASE)
+HOUSE_PATTERN = re.compile(
+    r"(?:บ้านเลขที่|เลขที่|\bhouse no\.?|\bno\.)\s*\d[^\n]{0,120}?(?:\d{5}\b|(?=\n)|$)", re.IGNORECASE
+)
+STREET_PATTERN = re.compile(
+    rf"\b\d{{1,5}}(?:/\d{{1,5}})?[\s,]*(?:[{THAI}\w.]{{1,25}}[\s,]+){{0,3}}?"
     r"(?:หมู่บ้าน|หมู่ที่|หมู่|ม\.\s?\d|ซอย|ซ\.|ถนน|ถ\.|แขวง|ตำบล|ต\.|\bmoo\b|\bsoi\b|\broad\b|\brd\b|\bstreet\b|\bst\.|"
     r"\bavenue\b)[^\n]{0,100}?(?:\b\d{5}\b|(?=\n)|$)",
     re.IGNORECASE,
@@ -49,8 +51,10 @@ INTRODUCTION_PATTERN = re.compile(
 )
 KHUN_PATTERN = re.compile(r"\b(?i:khun|mr|mrs|ms|miss)\b\.?\s+[A-Z][\w'\-]+(?:\s[A-Z][\w'\-]+)?")
 # Cheap questions that spare most texts the costly patterns.
-ADDRESS_WORDS = (
-    *("ที่อยู่", "เลขที่", "หมู่", "ม.", "ซอย", "ซ.", "ถ.", "ถนน", "แขวง", "ตำบล", "ต.", "address", "house no", "no."),
+LABELS = ("ที่อยู่", "address")
+HOUSE_WORDS = ("เลขที่", "house no", "no.")
+STREET_WORDS = (
+    *("หมู่", "ม.", "ซอย", "ซ.", "ถ.", "ถนน", "แขวง", "ตำบล", "ต."),
     *("moo", "soi", "road", "rd", "street", "st.", "avenue"),
 )
 ACCOUNT_WORDS = ("line", "ไลน", "ไอดี", "ig", "ไอจี", "instagram", "facebook", "fb", "เฟซ", "เฟส")
@@ -78,10 +82,12 @@ def redact(text: str, *private: tuple[str | None, ...]) -> str:
         if text.count("-") >= 4:
             text = UUID_PATTERN.sub(IDENTIFIER, text)
         text = DIGITS_PATTERN.sub(_name_number, text)
-        if _holds(lower, ADDRESS_WORDS):
-            text = ADDRESS_PATTERN.sub(ADDRESS, text)
-    elif "ที่อยู่" in lower or "address" in lower:
-        text = ADDRESS_PATTERN.sub(ADDRESS, text)
+        if _holds(lower, HOUSE_WORDS):
+            text = HOUSE_PATTERN.sub(ADDRESS, text)
+        if _holds(lower, STREET_WORDS):
+            text = STREET_PATTERN.sub(ADDRESS, text)
+    if _holds(lower, LABELS):
+        text = LABELLED_ADDRESS_PATTERN.sub(ADDRESS, text)
     if _holds(lower, INTRODUCTION_WORDS):
         text = INTRODUCTION_PATTERN.sub(rf"\1 {NAME}", text)
     if _holds(lower, ENGLISH_TITLES):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import sqlalchemy
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
-from bn_aura_pipelines.embeddings import ledger
+from bn_aura_pipelines.embeddings import leases, ledger
 from bn_aura_pipelines.embeddings.dispatch import Dispatcher
 from bn_aura_pipelines.embeddings.limits import Budget
 from bn_aura_pipelines.embeddings.pipeline import Pipeline, Work
@@ -88,13 +88,13 @@ def sync(
         done += rows
         progress(f"{entity}: {done:,} of {total:,} rows, {done / (time.monotonic() - begun):,.0f} a second")
 
-    with ledger.worker(database) as owner:
+    with leases.worker(database) as owner:
         work = Work(database, entity, as_of, provider, owner, datetime.now(UTC), fill_column)
         try:
             counts, stopped = asyncio.run(_run(work, dispatcher, report))
         finally:
             with database.begin() as connection:
-                ledger.release(connection, entity, model, owner)
+                leases.release(connection, entity, model, owner)
                 ledger.clear_cache(connection, CACHE_DAYS)
                 tidy_search(connection, rows=done)
                 left = ledger.pending(connection, entity, model)

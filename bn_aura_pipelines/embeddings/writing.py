@@ -14,7 +14,8 @@ import sqlalchemy
 from psycopg import sql
 
 from bn_aura_pipelines.database.connections import psycopg_connection
-from bn_aura_pipelines.embeddings.ledger import APPLICATION_COLUMNS, Claim
+from bn_aura_pipelines.embeddings.leases import Claim
+from bn_aura_pipelines.embeddings.ledger import APPLICATION_COLUMNS
 from bn_aura_pipelines.embeddings.lexical import describe
 from bn_aura_pipelines.embeddings.providers import DIMENSIONS, Entity
 from bn_aura_pipelines.embeddings.text import TEMPLATE_VERSION, Document

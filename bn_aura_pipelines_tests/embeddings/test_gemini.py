@@ -14,6 +14,7 @@ from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.embeddings import ledger
 from bn_aura_pipelines.embeddings.gemini import GeminiEmbedder
 from bn_aura_pipelines.embeddings.limits import Budget
+from bn_aura_pipelines.embeddings.models import SwitchRefused, coverage, estimate, switch
 from bn_aura_pipelines.embeddings.providers import Limits, ProviderUnusable
 from bn_aura_pipelines.embeddings.sync import SyncReport, sync
 from bn_aura_pipelines_tests.embeddings import stub as bad
@@ -91,6 +92,42 @@ def test_the_application_reads_the_active_model_only(clinic: Database, stub: Stu
     before = rows(clinic, "select message_embeddings::text from public.customer_conversations order by id")
     run(clinic, stub, model="gemini-embedding-2")
     assert rows(clinic, "select message_embeddings::text from public.customer_conversations order by id") == before
+
+
+def test_a_switch_waits_until_the_new_models_vectors_are_complete(clinic: Database, stub: Stub) -> None:
+    fill(clinic, 30)
+    run(clinic, stub)
+    with pytest.raises(SwitchRefused, match="has no vectors"):
+        switch(clinic, "gemini-embedding-2")
+    run(clinic, stub, model="gemini-embedding-2", budget=Budget(requests=2))
+    with pytest.raises(SwitchRefused, match="10 rows have no finished vector"):
+        switch(clinic, "gemini-embedding-2")
+    run(clinic, stub, model="gemini-embedding-2")
+    assert switch(clinic, "gemini-embedding-2") == 30
+    assert rows(
+        clinic,
+        "select count(*) from public.customer_conversations as c join aura_ops.embeddings as e on e.entity_id = c.id"
+        " where e.model = 'gemini-embedding-2' and c.message_embeddings = e.embedding::vector",
+    ) == [(30,)]
+    assert switch(clinic, "gemini-embedding-2") == 0
+    assert run(clinic, stub, model="gemini-embedding-2").requests == 0
+    with clinic.begin() as connection:
+        assert [(one.model, one.active, one.done) for one in coverage(connection)] == [
+            ("gemini-embedding-2", True, 30),
+            ("gemini-embedding-001", False, 30),
+        ]
+
+
+def test_an_estimate_says_what_would_be_sent_and_sends_nothing(clinic: Database, stub: Stub) -> None:
+    fill(clinic, 30)
+    add_conversation(clinic, [])
+    provider = gemini(stub, limits=Limits(items_per_request=10, items_per_minute=60))
+    [told] = estimate(clinic, NOW, provider, ["conversation"])
+    report = sync(clinic, "conversation", NOW, gemini(stub))
+    assert (told.rows, told.tokens) == (report.embedded, report.tokens)
+    assert told.cost_usd == pytest.approx(report.cost_usd)
+    assert told.hours == pytest.approx(0.5 / 60)
+    assert estimate(clinic, NOW, provider, ["conversation"])[0].rows == 0
 
 
 def test_a_long_conversation_is_sent_whole_in_pieces(clinic: Database, stub: Stub) -> None:
