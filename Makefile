@@ -2,7 +2,7 @@
 PYTHON ?= $(shell for v in 3 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: install demo test check up clean lock
+.PHONY: install demo test check docs up clean lock
 
 install: .venv/installed  ## environment and dependencies
 
@@ -27,7 +27,10 @@ check: install  ## lint, types, floors, SQL style, definitions
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint --processes 2 sql dbt_like_views
-	@DAGSTER_HOME= $(BIN)/dagster definitions validate -w workspace.yaml --log-level warning
+	@DAGSTER_HOME=$$(mktemp -d) $(BIN)/dagster definitions validate -w workspace.yaml --log-level warning
+
+docs: install  ## docs/tables.md from the database's own comments
+	@UPDATE_DOCS=1 $(BIN)/python -m pytest -q bn_aura_pipelines_tests/test_documentation.py -k page
 
 up: install  ## Dagster UI on :3000
 	@$(BIN)/bn-aura up

@@ -55,7 +55,7 @@ def open_migrated() -> Database:
 @cli.command()
 def demo() -> None:
     """The whole thing on a sample clinic: draw it, run the graph, print a summary. Data is kept."""
-    from bn_aura_pipelines.orchestration.running import run_graph
+    from bn_aura_pipelines.running import run_graph
     from bn_aura_pipelines.sources.sample.generate import generate
     from bn_aura_pipelines.sources.sample.truth import existing_sample
     from bn_aura_pipelines.summary import print_summary
@@ -85,7 +85,7 @@ def _this_hour(database: Database) -> datetime:
 @click.option("--select", help="Part of the graph, in Dagster's selection syntax, for example `churn_scores+`.")
 def run(as_of: datetime | None, select: str | None) -> None:
     """Apply migrations, then materialize the graph, or part of it, in dependency order."""
-    from bn_aura_pipelines.orchestration.running import run_graph
+    from bn_aura_pipelines.running import run_graph
     from bn_aura_pipelines.sources.check import require_sources
 
     database = open_migrated()

@@ -10,6 +10,7 @@ from bn_aura_pipelines.database.resource import Aura
 from bn_aura_pipelines.database.view_assets import view_assets
 from bn_aura_pipelines.embeddings import assets as embeddings
 from bn_aura_pipelines.models import assets as models
+from bn_aura_pipelines.orchestration import jobs as orchestration
 from bn_aura_pipelines.sources import assets as sources
 from bn_aura_pipelines.triggers import assets as triggers
 
@@ -32,7 +33,7 @@ def build_definitions(
     ]
     return dg.Definitions(
         assets=everything,
-        jobs=[dg.define_asset_job("refresh_everything", description="The whole graph, in order.")],
+        jobs=orchestration.jobs,
         resources={"aura": aura or Aura()},
         loggers=loggers,
         executor=dg.in_process_executor,

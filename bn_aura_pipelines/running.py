@@ -15,11 +15,10 @@ from bn_aura_pipelines.database.resource import Aura
 from bn_aura_pipelines.definitions import build_definitions
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.orchestration.instance import open_instance
+from bn_aura_pipelines.orchestration.jobs import REFRESH_EVERYTHING
 from bn_aura_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
-
-JOB = "refresh_everything"
 
 
 class RunFailed(UserError):
@@ -52,7 +51,7 @@ def run_graph(
     keys = _select(definitions, select)
     with open_instance(database, settings) as instance:
         progress(f"running {len(keys)} assets" + (f" as of {as_of.isoformat()}" if as_of else ""))
-        result = definitions.resolve_job_def(JOB).execute_in_process(
+        result = definitions.resolve_job_def(REFRESH_EVERYTHING).execute_in_process(
             instance=instance,
             asset_selection=keys,
             raise_on_error=False,
