@@ -49,7 +49,6 @@ class Settings(BaseSettings):
         default=None,
         description="Most requests that one sync of an entity may send to the provider; empty: no bound.",
     )
-    log_level: str = Field(default="INFO", description="Level of the command's own log lines.")
 
     @property
     def home_path(self) -> Path:
