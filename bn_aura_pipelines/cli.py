@@ -12,6 +12,7 @@ import click
 import sqlalchemy
 from sqlalchemy import exc
 
+from bn_aura_pipelines.bench import bench
 from bn_aura_pipelines.database.connections import Database, open_database
 from bn_aura_pipelines.database.migrations import migrate
 from bn_aura_pipelines.database.preflight import require_ready
@@ -41,6 +42,9 @@ class Moment(click.ParamType):
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
     """The intelligence of the BN-Aura clinic CRM: embeddings, models, marts and triggers over one PostgreSQL."""
+
+
+cli.add_command(bench)
 
 
 def open_migrated() -> Database:
