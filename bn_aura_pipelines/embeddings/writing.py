@@ -63,15 +63,25 @@ def settle(
     """Write outcomes. Rows whose lease went to somebody else are left alone; rows whose source has changed since they
     were rendered get the vector of what was rendered and stay pending."""
     driver = psycopg_connection(connection)
-    _copy(driver, outcomes)
     values = {"entity": entity, "model": model, "owner": owner, "template_version": TEMPLATE_VERSION}
-    driver.execute(DROP_LOST, values)
-    driver.execute(KEEP_REPLACED, values)
-    driver.execute(PUT_VECTORS, values)
-    driver.execute(PUT_TEXTS, values)
+    ids = [one.document.entity_id for one in outcomes]
+    kept = {row[0] for row in driver.execute(STILL_OURS, {**values, "ids": ids})}
+    outcomes = [one for one in outcomes if one.document.entity_id in kept]
+    _copy(driver, outcomes)
     table, column = (sql.Identifier(name) for name in APPLICATION_COLUMNS[entity])
-    if fill_column:
-        driver.execute(sql.SQL(FILL_COLUMN).format(table=table, column=column), values)
+    kinds = {one.kind for one in outcomes}
+    # Planning over the partitions takes longer than most of these: each runs only where it has something to do.
+    if any(one.claim.old_hash for one in outcomes) and kinds & {"embedded", "cached", "empty"}:
+        driver.execute(KEEP_REPLACED, values)
+    if kinds & {"embedded", "cached"}:
+        driver.execute(PUT_VECTORS, values)
+        driver.execute(PUT_TEXTS, values)
+        if fill_column:
+            driver.execute(sql.SQL(FILL_COLUMN).format(table=table, column=column), values)
+    if "empty" in kinds:
+        driver.execute(DROP_TEXTS, values)
+    if fill_column and kinds & {"unchanged", "empty"}:
+        driver.execute(sql.SQL(MEND_COLUMN).format(table=table, column=column), values)
     driver.execute(sql.SQL(RECORD).format(table=table), values)
 
 
@@ -144,13 +154,12 @@ join aura_ops.embeddings as e
 where l.model = %(model)s and l.content_hash = any(%(hashes)s)
 """
 
-DROP_LOST: LiteralString = """
-delete from pg_temp.embedding_batch as b
-where not exists (
-    select from aura_ops.embedding_ledger as l
-    where l.entity = %(entity)s and l.model = %(model)s and l.entity_id = b.entity_id
-        and l.status = 'leased' and l.lease_owner = %(owner)s
-)
+STILL_OURS: LiteralString = """
+select l.entity_id
+from aura_ops.embedding_ledger as l
+where l.entity = %(entity)s and l.model = %(model)s and l.entity_id = any(%(ids)s)
+    and l.status = 'leased' and l.lease_owner = %(owner)s
+for update
 """
 
 # A dead or failed row keeps the vector it has: an older one serves readers better than none.
@@ -178,14 +187,14 @@ on conflict (entity, entity_id, model, clinic_id) do update
 set template_version = excluded.template_version, content_hash = excluded.content_hash, embedding = excluded.embedding
 """
 
-# Shared by the models; a row whose text is empty now has none.
-PUT_TEXTS: LiteralString = """
-with emptied as (
-    delete from aura_ops.search_texts as t
-    using pg_temp.embedding_batch as b
-    where b.kind = 'empty' and b.old_hash is not null and t.entity = %(entity)s and t.entity_id = b.entity_id
-)
+DROP_TEXTS: LiteralString = """
+delete from aura_ops.search_texts as t
+using pg_temp.embedding_batch as b
+where b.kind = 'empty' and t.entity = %(entity)s and t.entity_id = b.entity_id
+"""
 
+# Shared by the models.
+PUT_TEXTS: LiteralString = """
 insert into aura_ops.search_texts as t (entity, entity_id, clinic_id, language, content_hash, grams)
 select %(entity)s, b.entity_id, b.clinic_id, b.language, b.content_hash, b.grams
 from pg_temp.embedding_batch as b
@@ -200,12 +209,20 @@ where t.content_hash <> excluded.content_hash or t.clinic_id is distinct from ex
 # seen. updated_at is never named here.
 FILL_COLUMN: LiteralString = """
 update public.{table} as t
+set {column} = b.embedding::vector
+from pg_temp.embedding_batch as b
+where b.embedding is not null and t.id = b.entity_id and t.xmin = b.row_version::xid
+    and t.{column} is distinct from b.embedding::vector
+"""
+
+# Rows whose text is what it was, or empty: the column may have been written by somebody else.
+MEND_COLUMN: LiteralString = """
+update public.{table} as t
 set {column} = e.embedding::vector
 from pg_temp.embedding_batch as b
 left join aura_ops.embeddings as e
     on e.entity = %(entity)s and e.entity_id = b.entity_id and e.model = %(model)s
-where b.kind in ('embedded', 'cached', 'unchanged', 'empty')
-    and t.id = b.entity_id and t.xmin = b.row_version::xid
+where b.kind in ('unchanged', 'empty') and t.id = b.entity_id and t.xmin = b.row_version::xid
     and t.{column} is distinct from e.embedding::vector
 """
 

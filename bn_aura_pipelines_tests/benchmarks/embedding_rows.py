@@ -52,12 +52,12 @@ insert into public.clinics (id, clinic_code, created_at)
 select md5('clinic' || n)::uuid, 'C' || n, '2025-01-01' from generate_series(1, %s) as n
 """
 
-# Clinic n gets a share of about 1/n.
+# The first of 200 clinics gets between a fifth and a quarter of all, the last hardly any.
 CUSTOMERS = """
 insert into public.customers (id, clinic_id, customer_code, full_name, nickname, email, phone, created_at)
 select
     md5('customer' || n)::uuid,
-    md5('clinic' || floor(exp(ln(%s + 1) * ((hashint4(n)::bigint + 2147483648) / 4294967296.0)))::int)::uuid,
+    md5('clinic' || floor(exp(ln(%s + 1) * drawn.share))::int)::uuid,
     'K' || n,
     (array['สมชาย ใจดี', 'ปราณี สุขสันต์', 'Anna Berg', 'วิภา ทองดี', 'John Miller', 'กมล รักไทย'])[1 + n %% 6],
     (array['ชาย', 'ณีณี่', 'Annie', 'วิวิ', 'Jojo', 'กมลา'])[1 + n %% 6],
@@ -65,6 +65,9 @@ select
     '08' || lpad(n::text, 8, '0'),
     '2025-01-02'
 from generate_series(1, %s) as n
+cross join lateral (
+    select power((hashint4(n)::bigint + 2147483648) / 4294967296.0, 1.36) as share
+) as drawn
 """
 
 CONVERSATIONS = """

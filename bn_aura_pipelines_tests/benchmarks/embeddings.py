@@ -1,0 +1,145 @@
+"""`bn-aura bench embeddings`: the sync beside a bare loop, its memory, what an unchanged database costs, the search.
+
+Runs against a stub on the loopback and a database of its own; nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy
+
+from bn_aura_pipelines.database.connections import Database
+from bn_aura_pipelines.embeddings.gemini import GeminiEmbedder
+from bn_aura_pipelines.embeddings.providers import Limits
+from bn_aura_pipelines.embeddings.sync import SyncReport, sync
+from bn_aura_pipelines_tests.benchmarks.embedding_loop import bare_loop
+from bn_aura_pipelines_tests.benchmarks.embedding_rows import AS_OF, add_conversations, execute, fresh_database
+from bn_aura_pipelines_tests.benchmarks.embedding_search import measure_search
+
+STUB = "bn_aura_pipelines_tests.embeddings.stub"
+MODEL = "gemini-embedding-001"
+LIMITS = Limits(items_per_request=100, concurrency=8)
+
+
+def main(
+    rows: int = 20_000, many: int = 200_000, report: Callable[[str], None] = lambda line: None
+) -> dict[str, float]:
+    """Run everything; `report` gets the lines, the result the figures by name."""
+    figures: dict[str, float] = {}
+    with stub() as url:
+        _beside_a_bare_loop(url, rows, report, figures)
+        with fresh_database() as database:
+            add_conversations(database, many)
+            _at_size(database, url, many, report, figures)
+            _what_changes_cost(database, url, report, figures)
+            measure_search(database, MODEL, report)
+    return figures
+
+
+@contextmanager
+def stub(latency: float = 0.05) -> Iterator[str]:
+    """The stub as a process of its own; gives its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", STUB, "--latency", str(latency)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _beside_a_bare_loop(url: str, rows: int, report: Callable[[str], None], figures: dict[str, float]) -> None:
+    report(f"| {rows:,} rows, 50 ms a request, 8 in flight | rows/s | peak MB |")
+    report("|---|---|---|")
+    for name, task in (("bare loop", _loop), ("sync", _sync)):
+        with fresh_database() as database:
+            add_conversations(database, rows)
+            seconds, peak, _ = _apart(task, _address(database), url)
+        figures[f"{name} rows/s"] = rows / seconds
+        report(f"| {name} | {rows / seconds:,.0f} | {peak:.0f} |")
+    figures["share of the bare loop"] = figures["sync rows/s"] / figures["bare loop rows/s"]
+    report(f"sync reaches {figures['share of the bare loop']:.2f} of the bare loop")
+
+
+def _at_size(database: Database, url: str, rows: int, report: Callable[[str], None], figures: dict[str, float]) -> None:
+    seconds, peak, _ = _apart(_sync, _address(database), url)
+    figures["many rows/s"], figures["many peak MB"] = rows / seconds, peak
+    report(f"{rows:,} rows: {rows / seconds:,.0f} rows/s, peak {peak:.0f} MB")
+
+
+def _what_changes_cost(database: Database, url: str, report: Callable[[str], None], figures: dict[str, float]) -> None:
+    for name, change in (
+        ("nothing changed", None),
+        ("nothing changed, again", None),
+        ("300 edits of other columns", EDIT),
+        ("1 % of conversations grew", GROW),
+    ):
+        if change:
+            execute(database, change)
+        begun = time.perf_counter()
+        told = _sync_here(database, url)
+        seconds = time.perf_counter() - begun
+        figures[f"{name}: seconds"], figures[f"{name}: requests"] = seconds, told.requests
+        figures[f"{name}: embedded"] = told.embedded
+        report(
+            f"{name}: {seconds:.2f} s, {told.requests} requests, {told.embedded:,} embedded,"
+            f" {told.unchanged:,} looked at and unchanged"
+        )
+
+
+def _apart(task: Callable[[str, str], int], address: str, url: str) -> tuple[float, float, int]:
+    """Seconds, peak memory in MB and result of a task in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_timed, task, address, url).result()
+
+
+def _timed(task: Callable[[str, str], int], address: str, url: str) -> tuple[float, float, int]:
+    import google.genai  # noqa: F401 -- a second that belongs to neither
+    import numpy  # noqa: F401
+
+    begun = time.perf_counter()
+    result = task(address, url)
+    return time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, result
+
+
+def _loop(address: str, url: str) -> int:
+    return asyncio.run(bare_loop(Database(sqlalchemy.make_url(address)), url))
+
+
+def _sync(address: str, url: str) -> int:
+    return _sync_here(Database(sqlalchemy.make_url(address)), url).embedded
+
+
+def _sync_here(database: Database, url: str) -> SyncReport:
+    provider = GeminiEmbedder("key", MODEL, base_url=url, limits=LIMITS)
+    return sync(database, "conversation", AS_OF, provider, progress=lambda _: None)
+
+
+def _address(database: Database) -> Any:
+    return database.url.render_as_string(hide_password=False)
+
+
+EDIT = """
+update public.customer_conversations set summary = 'edited'
+where id in (select id from public.customer_conversations order by id limit 300)
+"""
+
+GROW = """
+update public.customer_conversations
+set messages = messages || jsonb_build_array(jsonb_build_object(
+    'role', 'customer', 'content', 'ขอบคุณค่ะ ' || id, 'timestamp', '2026-01-03T10:00:00Z'))
+where id in (select id from public.customer_conversations order by id
+    limit (select count(*) / 100 from public.customer_conversations))
+"""
