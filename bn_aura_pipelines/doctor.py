@@ -107,12 +107,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
-    try:
-        home = settings.home_path
-    except OSError as error:
-        message = f"BN_AURA_HOME {settings.home} cannot be made: {error.strerror}"
-        yield Finding("disk", "error", message, "name a folder that you may write to")
-        return
+    home = settings.home_path
     free = shutil.disk_usage(home).free
     status: Status = "ok" if free > LITTLE_SPACE_BYTES else "warning" if free > NO_SPACE_BYTES else "error"
     remedy = "" if status == "ok" else "make room, or name another folder in BN_AURA_HOME"
