@@ -45,7 +45,9 @@ create table aura_ops.embedding_ledger (
     finished_at timestamptz,
     primary key (entity, model, entity_id)
 );
-create index embedding_ledger_work_idx on aura_ops.embedding_ledger (entity, model, clinic_id, entity_id)
+create index embedding_ledger_work_idx on aura_ops.embedding_ledger (
+    entity, model, coalesce(clinic_id, '00000000-0000-0000-0000-000000000000'), entity_id
+)
 where status in ('pending', 'leased');
 create index embedding_ledger_content_hash_idx on aura_ops.embedding_ledger (content_hash)
 where content_hash is not null;

@@ -19,6 +19,7 @@ from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.embeddings.providers import Entity
 
 LEASE = timedelta(minutes=15)
+NO_CLINIC = UUID(int=0)
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,30 @@ def worker(database: Database) -> Iterator[int]:
 
 
 def claim(
-    connection: sqlalchemy.Connection, entity: Entity, model: str, owner: int, limit: int, started: datetime
+    connection: sqlalchemy.Connection,
+    entity: Entity,
+    model: str,
+    owner: int,
+    limit: int,
+    started: datetime,
+    after: Claim | None = None,
 ) -> list[Claim]:
-    """Lease up to `limit` pending rows, a clinic's together. A lease of a dead worker counts as none.
+    """Lease up to `limit` pending rows, in the order of their clinics, later in it than `after`; the last one is last.
 
-    Rows that were given back after `started` wait for the next run.
+    A lease of a dead worker counts as none. Rows that were given back after `started` wait for the next run.
     """
-    values = {"entity": entity, "model": model, "owner": owner, "limit": limit, "lease": LEASE, "started": started}
-    return [Claim(*row) for row in psycopg_connection(connection).execute(CLAIM, values)]
+    values = {
+        "entity": entity,
+        "model": model,
+        "owner": owner,
+        "limit": limit,
+        "lease": LEASE,
+        "started": started,
+        "after_clinic": (after and after.old_clinic_id) or NO_CLINIC,
+        "after_entity": after.entity_id if after else NO_CLINIC,
+    }
+    claims = [Claim(*row) for row in psycopg_connection(connection).execute(CLAIM, values)]
+    return sorted(claims, key=lambda one: (one.old_clinic_id or NO_CLINIC, one.entity_id))
 
 
 def release(connection: sqlalchemy.Connection, entity: Entity, model: str, owner: int) -> None:
@@ -81,7 +98,10 @@ picked as (
             or (l.status = 'leased'
                 and (l.lease_until < clock_timestamp() or l.lease_owner not in (select owner from living)))
         )
-    order by l.clinic_id, l.entity_id
+        and l.status in ('pending', 'leased')
+        and (coalesce(l.clinic_id, '00000000-0000-0000-0000-000000000000'), l.entity_id)
+        > (%(after_clinic)s::uuid, %(after_entity)s::uuid)
+    order by coalesce(l.clinic_id, '00000000-0000-0000-0000-000000000000'), l.entity_id
     limit %(limit)s
     for update skip locked
 )

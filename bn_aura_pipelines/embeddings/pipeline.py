@@ -1,4 +1,4 @@
-"""The moving part of a sync: one task reads, as many as the provider allows embed, one writes.
+"""The moving part of a sync: one task reads, as many as the provider allows embed, two write.
 
 A worker takes its next batch only when its last one is committed, so that a killed run loses no more than what was
 in flight. What each step does is in `ledger`, `text`, `dispatch` and `writing`.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCK = 1_000
+WRITERS = 2  # one plans and waits for the disk while the other one copies
 EMPTY = content_hash("")
 
 
@@ -76,20 +77,21 @@ class Pipeline:
         self._batches: asyncio.Queue[list[Piece] | None] = asyncio.Queue(maxsize=work.provider.limits.concurrency)
         self._unwritten: list[tuple[list[Outcome], asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
+        self._last: Claim | None = None
         self.counts: Counter[str] = Counter()
         self.stopped: Exception | None = None
 
     async def run(self) -> None:
         """Until nothing is pending, or `stopped` says why not. Raises what nobody foresaw."""
-        writer = asyncio.create_task(self._write_for_ever())
+        writers = [asyncio.create_task(self._write_for_ever()) for _ in range(WRITERS)]
         workers = [asyncio.create_task(self._embed_for_ever()) for _ in range(self._work.provider.limits.concurrency)]
         reader = asyncio.create_task(self._read())
         try:
-            await _all_or_first_error([reader, *workers], writer)
+            await _all_or_first_error([reader, *workers], writers)
         finally:
-            for task in (reader, writer, *workers):
+            for task in (reader, *writers, *workers):
                 task.cancel()
-            await asyncio.gather(reader, writer, *workers, return_exceptions=True)
+            await asyncio.gather(reader, *writers, *workers, return_exceptions=True)
             await self._work.provider.close()
 
     async def _read(self) -> None:
@@ -171,7 +173,7 @@ class Pipeline:
             await self._wake.wait()
             self._wake.clear()
             while self._unwritten:
-                taken = [self._unwritten.pop(0)]
+                taken = [self._unwritten.pop(0)]  # no other task runs before the next await
                 while self._unwritten and sum(len(one) for one, _ in taken) + len(self._unwritten[0][0]) <= BLOCK:
                     taken.append(self._unwritten.pop(0))
                 outcomes = [outcome for some, _ in taken for outcome in some]
@@ -193,9 +195,10 @@ class Pipeline:
         work = self._work
         model = work.provider.model
         with work.database.begin(work.as_of) as connection:
-            claimed = leases.claim(connection, work.entity, model, work.owner, BLOCK, work.started)
+            claimed = leases.claim(connection, work.entity, model, work.owner, BLOCK, work.started, self._last)
             if not claimed:
                 return None
+            self._last = claimed[-1]
             claims = {claim.entity_id: claim for claim in claimed}
             documents = render(connection, work.entity, list(claims))
             gone = claims.keys() - {document.entity_id for document in documents}
@@ -224,10 +227,10 @@ class Pipeline:
         return Job(text, rows, [piece for piece, _ in parts], [tokens for _, tokens in parts], [None] * len(parts))
 
 
-async def _all_or_first_error(tasks: list[asyncio.Task[None]], writer: asyncio.Task[None]) -> None:
+async def _all_or_first_error(tasks: list[asyncio.Task[None]], writers: list[asyncio.Task[None]]) -> None:
     """Wait for the tasks; a writer that fails ends the waiting as well."""
-    waiting: set[asyncio.Task[None]] = {*tasks, writer}
-    while waiting - {writer}:
+    waiting: set[asyncio.Task[None]] = {*tasks, *writers}
+    while waiting - {*writers}:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
