@@ -62,14 +62,21 @@ def alike(
     """Ids and BM25 scores of the rows that share most grams with the query, best first."""
     condition, values = conditions(entity, filters)
     rarest = lexical.rarest(grams)
-    shared = sql.SQL(" + ").join(sql.SQL("(e.grams @> array[{}])::int").format(sql.Literal(gram)) for gram in rarest)
-    statement = sql.SQL(ALIKE).format(condition=condition, shared=shared)
+    if not rarest:
+        return {}
     mark = lexical.clinic_mark(clinic_id)
     values |= {"clinic": clinic_id, "entity": entity, "mark": mark, "rarest": rarest, "most": lexical.CANDIDATES}
     cursor = driver.cursor(binary=True)
-    documents = {row[0]: lexical.from_int4_array(row[1]) for row in cursor.execute(statement, values)}
-    found = lexical.scores(documents, grams)
-    return {one: found[one] for one in sorted(found, key=lambda one: (-found[one], one))[:limit]}
+    # Texts that hold all of the rarest grams come cheaply from the index; only where they are few are those asked for
+    # that hold some, and counted.
+    shared = sql.SQL(" + ").join(sql.SQL("(e.grams @> array[{}])::int").format(sql.Literal(gram)) for gram in rarest)
+    documents: dict[UUID, Any] = {}
+    for statement in (ALL_SHARED, SOME_SHARED):
+        if len(documents) < limit:
+            found = cursor.execute(sql.SQL(statement).format(condition=condition, shared=shared), values)
+            documents |= {row[0]: lexical.from_int4_array(row[1]) for row in found}
+    scored = lexical.scores(documents, grams)
+    return {one: scored[one] for one in sorted(scored, key=lambda one: (-scored[one], one))[:limit]}
 
 
 def conditions(entity: Entity, filters: Filters) -> tuple[sql.Composable, dict[str, Any]]:
@@ -116,7 +123,16 @@ order by distance, e.entity_id
 limit %(limit)s
 """
 
-ALIKE: LiteralString = """
+ALL_SHARED: LiteralString = """
+select e.entity_id, array_send(e.grams)
+from aura_ops.search_texts as e
+where e.grams @> (%(mark)s || %(rarest)s::int[])
+    and e.clinic_id = %(clinic)s and e.entity = %(entity)s{condition}
+order by cardinality(e.grams), e.entity_id
+limit %(most)s
+"""
+
+SOME_SHARED: LiteralString = """
 select e.entity_id, array_send(e.grams)
 from aura_ops.search_texts as e
 where e.grams @> array[%(mark)s::int] and e.grams && %(rarest)s::int[]
