@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 HIGH_FROM = 70
 MEDIUM_FROM = 40
 
+# The snapshot of this run, or where only the scores are computed, the latest that stands.
 CURRENT_ROWS = (
     f"select customer_id, clinic_id, snapshot_at, {', '.join(SNAPSHOT_COLUMNS)}"
-    " from aura_features.customer_snapshots where snapshot_at = aura_ops.as_of() order by customer_id"
+    " from aura_features.customer_snapshots where snapshot_at = ("
+    "  select max(snapshot_at) from aura_features.customer_snapshots where snapshot_at <= aura_ops.as_of()"
+    " ) order by customer_id"
 )
 
 
