@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 def read_frame(connection: sqlalchemy.Connection, query: str) -> pd.DataFrame:
     """The rows of a query, as a frame. Booleans arrive as 't' and 'f': cast them to int in the query.
 
+    A column of nothing but nulls arrives as numbers that are missing.
+
     About six times as fast as `pandas.read_sql`: no Python object is made for a number.
     """
+    import pyarrow as pa
     from pyarrow import csv
 
     statement: Any = f"copy ({query}) to stdout (format csv, header)"
@@ -29,7 +32,9 @@ def read_frame(connection: sqlalchemy.Connection, query: str) -> pd.DataFrame:
             buffer.write(block)
     buffer.seek(0)
     options = csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
-    return csv.read_csv(buffer, convert_options=options).to_pandas()
+    table = csv.read_csv(buffer, convert_options=options)
+    fields = [field.with_type(pa.float64()) if pa.types.is_null(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(fields)).to_pandas()
 
 
 def copy_frame(connection: sqlalchemy.Connection, frame: pd.DataFrame, target: sql.Composable) -> None:

@@ -122,7 +122,8 @@ class ChurnModel:
         linear = (x - np.array(self.mean)) / np.array(self.scale) * np.array(self.coefficients)
         if self.kind in ("logistic", "recency"):
             return linear, self.intercept
-        trees = self._booster().predict(_dmatrix(x), pred_contribs=True).astype(float)
+        trees = self._booster().predict(_dmatrix(x), pred_contribs=True)
+        trees = trees.astype(float).reshape(len(x), len(FEATURES) + 1)  # no rows come back without columns
         if self.kind == "xgboost":
             return trees[:, :-1], float(trees[0, -1]) if len(trees) else 0.0
         base = (self.intercept + (float(trees[0, -1]) if len(trees) else 0.0)) / 2
