@@ -45,7 +45,7 @@ class Needle:
     thai: bool
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=2_000)
 def needles(terms: tuple[str | None, ...]) -> tuple[Needle, ...]:
     """What to look for, longest first: each term as it is and, of names, each part."""
     found: dict[str, str] = {}
