@@ -9,6 +9,7 @@ import dagster as dg
 from bn_aura_pipelines.database.resource import Aura
 from bn_aura_pipelines.database.view_assets import view_assets
 from bn_aura_pipelines.embeddings import assets as embeddings
+from bn_aura_pipelines.marts.plots import PLOTS
 from bn_aura_pipelines.models import assets as models
 from bn_aura_pipelines.orchestration import jobs as orchestration
 from bn_aura_pipelines.sources import assets as sources
@@ -29,11 +30,12 @@ def build_definitions(
         *view_assets("aura_features", OWNED),
         *models.assets,
         *triggers.assets,
-        *view_assets("aura_marts", OWNED),
+        *view_assets("aura_marts", OWNED, PLOTS),
     ]
     return dg.Definitions(
         assets=everything,
         jobs=orchestration.jobs,
+        schedules=orchestration.schedules,
         resources={"aura": aura or Aura()},
         loggers=loggers,
         executor=dg.in_process_executor,

@@ -1,23 +1,28 @@
 """One asset per file of `dbt_like_views`: Dagster's side of the view loader."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import dagster as dg
+import sqlalchemy
 
 from bn_aura_pipelines.database.lineage import column_lineage, read_columns
 from bn_aura_pipelines.database.resource import Aura, describe_table, lineage_metadata
 from bn_aura_pipelines.database.views import View, build, load_views
 
+Plot = Callable[[sqlalchemy.Connection], str]
 
-def view_assets(schema: str, owned: Mapping[str, str]) -> list[dg.AssetsDefinition]:
+
+def view_assets(
+    schema: str, owned: Mapping[str, str], plots: Mapping[str, Plot] | None = None
+) -> list[dg.AssetsDefinition]:
     """The assets of one folder of `dbt_like_views`. `owned` names the assets of tables that are no views: each
-    `schema.name` that a query may read, and its asset."""
+    `schema.name` that a query may read, and its asset. `plots`: Markdown that shows a relation once it is built."""
     keys = {view.relation: dg.AssetKey(view.name) for view in load_views()}
     keys.update({relation: dg.AssetKey(name) for relation, name in owned.items()})
-    return [_asset(view, keys) for view in load_views() if view.schema == schema]
+    return [_asset(view, keys, (plots or {}).get(view.relation)) for view in load_views() if view.schema == schema]
 
 
-def _asset(view: View, keys: Mapping[str, dg.AssetKey]) -> dg.AssetsDefinition:
+def _asset(view: View, keys: Mapping[str, dg.AssetKey], plot: Plot | None) -> dg.AssetsDefinition:
     kinds = {"postgres", "view" if view.materialized == "view" else "table"}
     kinds.update(kind.strip() for kind in view.value("kinds").split(",") if kind.strip())
 
@@ -35,8 +40,10 @@ def _asset(view: View, keys: Mapping[str, dg.AssetKey]) -> dg.AssetsDefinition:
         with aura.begin(context) as connection:
             written = build(connection, [view])[view.relation]
             lineage = column_lineage(view, read_columns(connection))
+            shown = {"plot": dg.MetadataValue.md(plot(connection))} if plot else {}
             return dg.MaterializeResult(
                 metadata={
+                    **shown,
                     **describe_table(connection, view.relation),
                     "dagster/column_lineage": lineage_metadata(lineage, keys),
                     "rows_written": written,

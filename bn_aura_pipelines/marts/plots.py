@@ -1,0 +1,100 @@
+"""Small plots of the marts for the Dagster UI, over all clinics: shares and counts only, nobody's data.
+
+They live in Dagster's event log, so each stays below about 50 kB. Grey text reads on light and on dark.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import text
+
+Plot = Callable[[sqlalchemy.Connection], str]
+
+INK = "#64748b"
+BLUE = "#2563eb"
+PALE = "#bfdbfe"
+MOST_MONTHS = 13
+
+COHORTS = """
+    select cohort_month, month_number, sum(active_customers)::float8 / sum(cohort_size) as retention
+    from aura_marts.cohort_retention
+    where cohort_month > (select max(cohort_month) from aura_marts.cohort_retention) - make_interval(months => :months)
+    group by cohort_month, month_number order by cohort_month, month_number
+"""
+STAGES = """
+    select stage, sum(entered) as entered, sum(lost) as lost
+    from aura_marts.sales_funnel
+    where month > (select max(month) from aura_marts.sales_funnel) - make_interval(months => :months)
+    group by stage, stage_number order by stage_number
+"""
+
+
+def cohort_heatmap(connection: sqlalchemy.Connection) -> str:
+    """Retention by cohort and month, as Markdown with a PNG inside."""
+    import numpy as np
+
+    rows = connection.execute(text(COHORTS), {"months": MOST_MONTHS}).all()
+    if not rows:
+        return "No completed visit yet."
+    months = sorted({row.cohort_month for row in rows})
+    grid = np.full((len(months), len(months)), np.nan)
+    for row in rows:
+        grid[months.index(row.cohort_month), row.month_number] = row.retention
+    figure, axes = _figure(7, 0.6 + 0.28 * len(months))
+    # The first month is everybody: it would only pale the others.
+    later = grid[:, 1:]
+    axes.imshow(later, cmap="Blues", aspect="auto", vmin=0, vmax=np.nanmax(later) if np.isfinite(later).any() else 1)
+    for (y, x), share in np.ndenumerate(later):
+        if np.isfinite(share):
+            dark = share > 0.6 * np.nanmax(later)
+            axes.text(x, y, f"{share:.0%}", ha="center", va="center", fontsize=7, color="white" if dark else "#1e293b")
+    axes.set_xticks(range(later.shape[1]), [str(number + 1) for number in range(later.shape[1])])
+    axes.set_yticks(range(len(months)), [f"{month:%Y-%m}" for month in months])
+    axes.set_xlabel("months after the first visit", fontsize=8, color=INK)
+    axes.set_title("Share of a month's new customers who came again", fontsize=10, color=INK)
+    return _markdown(figure, "retention by cohort")
+
+
+def funnel_bars(connection: sqlalchemy.Connection) -> str:
+    """Leads that reached each stage, of those entered in the last thirteen months."""
+    rows = connection.execute(text(STAGES), {"months": MOST_MONTHS}).all()
+    if not rows:
+        return "No lead yet."
+    figure, axes = _figure(7, 2.4)
+    names = [row.stage.replace("_", " ") for row in rows]
+    reached = [int(row.entered) for row in rows]
+    axes.barh(names, reached, color=[PALE if name == "new" else BLUE for name in names])
+    for place, count in enumerate(reached):
+        share = f"{count:,}  ({count / reached[0]:.0%})" if reached[0] else "0"
+        axes.text(count, place, f" {share}", va="center", fontsize=8, color=INK)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(reached) * 1.2 + 1)
+    axes.set_title("Leads of the last 13 months that reached each stage", fontsize=10, color=INK)
+    return _markdown(figure, "sales funnel")
+
+
+PLOTS: Mapping[str, Plot] = {
+    "aura_marts.cohort_retention": cohort_heatmap,
+    "aura_marts.sales_funnel": funnel_bars,
+}
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=70, layout="constrained")
+    axes = figure.subplots()
+    axes.spines[:].set_visible(False)
+    axes.tick_params(labelsize=8, colors=INK, length=0)
+    return figure, axes
+
+
+def _markdown(figure: Any, name: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", transparent=True)
+    return f"![{name}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"
