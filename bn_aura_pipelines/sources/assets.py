@@ -14,6 +14,7 @@ ASSET_OF_RELATION = {source_relation(table): f"source_{table.name}" for table in
 
 @dg.multi_asset(
     name="sources",
+    can_subset=True,
     specs=[
         dg.AssetSpec(
             f"source_{table.name}",
@@ -23,6 +24,7 @@ ASSET_OF_RELATION = {source_relation(table): f"source_{table.name}" for table in
             kinds={"postgres", "view"},
             owners=["team:data"],
             metadata={"dagster/table_name": source_relation(table)},
+            skippable=True,
         )
         for table in TABLES
     ],
@@ -33,9 +35,9 @@ def sources(context: dg.AssetExecutionContext, aura: Aura) -> Iterator[dg.Materi
         require_sources(connection)
         build_source_relations(connection)
         for table in TABLES:
-            yield dg.MaterializeResult(
-                asset_key=f"source_{table.name}", metadata=describe_table(connection, source_relation(table))
-            )
+            key = dg.AssetKey(f"source_{table.name}")
+            if key in context.selected_asset_keys:
+                yield dg.MaterializeResult(asset_key=key, metadata=describe_table(connection, source_relation(table)))
 
 
 assets = [sources]
