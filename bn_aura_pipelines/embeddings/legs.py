@@ -66,14 +66,15 @@ def alike(
         return {}
     mark = lexical.clinic_mark(clinic_id)
     values |= {"clinic": clinic_id, "entity": entity, "mark": mark, "rarest": rarest, "most": lexical.CANDIDATES}
+    # Texts that hold all of the rarest grams come cheaply from the index. Only where those are few, those
+    # that hold some are counted: a hundred times as dear.
     cursor = driver.cursor(binary=True)
-    # Texts that hold all of the rarest grams come cheaply from the index; only where they are few are those asked for
-    # that hold some, and counted.
-    shared = sql.SQL(" + ").join(sql.SQL("(e.grams @> array[{}])::int").format(sql.Literal(gram)) for gram in rarest)
     documents: dict[UUID, Any] = {}
-    for statement in (ALL_SHARED, SOME_SHARED):
+    whole, some = sql.SQL(ALL_SHARED), sql.SQL(SOME_SHARED)
+    for statement, count in ((whole, len(rarest)), (whole, 3), (some, len(rarest))):
         if len(documents) < limit:
-            found = cursor.execute(sql.SQL(statement).format(condition=condition, shared=shared), values)
+            values["rarest"] = rarest[:count]
+            found = cursor.execute(statement.format(condition=condition), values)
             documents |= {row[0]: lexical.from_int4_array(row[1]) for row in found}
     scored = lexical.scores(documents, grams)
     return {one: scored[one] for one in sorted(scored, key=lambda one: (-scored[one], one))[:limit]}
@@ -133,10 +134,21 @@ limit %(most)s
 """
 
 SOME_SHARED: LiteralString = """
-select e.entity_id, array_send(e.grams)
-from aura_ops.search_texts as e
-where e.grams @> array[%(mark)s::int] and e.grams && %(rarest)s::int[]
-    and e.clinic_id = %(clinic)s and e.entity = %(entity)s{condition}
-order by {shared} desc, cardinality(e.grams), e.entity_id
-limit %(most)s
+with counted as (
+    select holding.entity_id, count(*) as shared
+    from unnest(%(rarest)s::int[]) as wanted (gram)
+    cross join lateral (
+        select e.entity_id
+        from aura_ops.search_texts as e
+        where e.grams @> array[%(mark)s::int, wanted.gram]
+            and e.clinic_id = %(clinic)s and e.entity = %(entity)s{condition}
+    ) as holding
+    group by holding.entity_id
+    order by shared desc, holding.entity_id
+    limit %(most)s
+)
+
+select t.entity_id, array_send(t.grams)
+from counted
+join aura_ops.search_texts as t on t.entity = %(entity)s and t.entity_id = counted.entity_id
 """

@@ -7,9 +7,11 @@ data that can be known by its form alone belongs to `redaction`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 
 NAME = "[NAME]"
 IDENTIFIER = "[ID]"
@@ -86,6 +88,18 @@ def take_out(text: str, groups: Iterable[tuple[str | None, ...]]) -> str:
     for start, end, placeholder in sorted(spans, reverse=True):
         text = text[:start] + placeholder + text[end:]
     return text
+
+
+def full_names(text: str, known: Mapping[str, datetime], until: datetime) -> set[str]:
+    """Full names in a text whose person nobody has linked: two words in a row that are a name known by then."""
+    words = [word.strip(".,!?:;()\"'") for word in text.lower().split()]
+    found = set()
+    for first, second in pairwise(words):
+        for start in {first, first.rpartition("คุณ")[2], first.rpartition("ชื่อ")[2]}:
+            name = f"{start} {second}"
+            if name in known and known[name] <= until:
+                found.add(name)
+    return found
 
 
 def _is_whole(text: str, start: int, end: int, needle: Needle) -> bool:

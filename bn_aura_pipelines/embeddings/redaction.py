@@ -44,9 +44,11 @@ STREET_PATTERN = re.compile(
     r"\bavenue\b)[^\n]{0,100}?(?:\b\d{5}\b|(?=\n)|$)",
     re.IGNORECASE,
 )
+# After a pronoun the name may follow at once; otherwise a space tells "ชื่อ ดวงใจ" from "รายชื่อ" and "ชื่อเสียง".
 INTRODUCTION_PATTERN = re.compile(
-    rf"((?:ดิฉัน|ผม|หนู|เรา|ฉัน)\s*ชื่อ(?:เล่น)?|ชื่อ-?(?:นาม)?สกุล|\bmy name is|\bthis is (?:khun|mr|mrs|ms|miss)\b\.?)"
-    rf"\s*[:：]?\s*((?:[A-Z][\w'\-]+\s?){{1,3}}|[{THAI}]{{2,30}}(?:\s(?!(?:ค่ะ|คะ|ครับ))[{THAI}]{{2,30}})?)",
+    rf"((?:ดิฉัน|ผม|หนู|เรา|ฉัน)\s*ชื่อ(?:เล่น)?|ชื่อ-?(?:นาม)?สกุล|(?<![{THAI}])ชื่อ(?:เล่น|จริง)?(?=[\s:：])"
+    r"|\bmy name(?: is|'s|:)|\bname\s?[:：]|\bthis is(?= [A-Z][\w'\-]+ [A-Z])|\bthis is (?:khun|mr|mrs|ms|miss)\b\.?)"
+    rf"\s*[:：]?\s*((?:[A-Z][\w'\-]+\s?){{1,3}}|[{THAI}]{{2,30}}(?:\s(?!(?:ค่ะ|คะ|ครับ|นะ|เบอร์|โทร))[{THAI}]{{2,30}})?)",
     re.IGNORECASE,
 )
 KHUN_PATTERN = re.compile(r"\b(?i:khun|mr|mrs|ms|miss)\b\.?\s+[A-Z][\w'\-]+(?:\s[A-Z][\w'\-]+)?")
@@ -58,7 +60,7 @@ STREET_WORDS = (
     *("moo", "soi", "road", "rd", "street", "st.", "avenue"),
 )
 ACCOUNT_WORDS = ("line", "ไลน", "ไอดี", "ig", "ไอจี", "instagram", "facebook", "fb", "เฟซ", "เฟส")
-INTRODUCTION_WORDS = ("ชื่อ", "my name is", "this is")
+INTRODUCTION_WORDS = ("ชื่อ", "name", "this is")
 ENGLISH_TITLES = ("khun", "mr", "ms", "miss")
 HAS_DIGIT = re.compile(r"\d")
 

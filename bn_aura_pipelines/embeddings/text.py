@@ -6,7 +6,7 @@ Which rows need it is asked in `ledger`; what personal data looks like is known 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -18,6 +18,7 @@ import sqlalchemy
 from psycopg.rows import dict_row
 
 from bn_aura_pipelines.database.connections import psycopg_connection
+from bn_aura_pipelines.embeddings.names import full_names
 from bn_aura_pipelines.embeddings.providers import Entity
 from bn_aura_pipelines.embeddings.redaction import redact
 
@@ -56,8 +57,10 @@ def render(connection: sqlalchemy.Connection, entity: Entity, ids: Sequence[UUID
     driver = psycopg_connection(connection)
     staff = staff_names(driver)
     cursor = driver.cursor(row_factory=dict_row, binary=True)
-    rows = cursor.execute(QUERIES[entity], {"ids": list(ids)})
-    return [_document(entity, row, staff) for row in rows]
+    rows = cursor.execute(QUERIES[entity], {"ids": list(ids)}).fetchall()
+    strangers = {row["clinic_id"] for row in rows if entity == "conversation" and row["customer_id"] is None}
+    leads = lead_names(driver, strangers) if strangers else {}
+    return [_document(entity, row, staff, leads) for row in rows]
 
 
 def staff_names(driver: psycopg.Connection[Any]) -> dict[UUID, tuple[str, ...]]:
@@ -69,6 +72,16 @@ def staff_names(driver: psycopg.Connection[Any]) -> dict[UUID, tuple[str, ...]]:
     return {clinic_id: tuple(names) for clinic_id, names in rows}
 
 
+def lead_names(driver: psycopg.Connection[Any], clinics: Iterable[UUID | None]) -> dict[str, datetime]:
+    """Full names of the leads of some clinics, in lower case, with the first time each was entered."""
+    rows = driver.execute(
+        "select lower(name), min(created_at) from aura_staging.stg_leads"
+        " where clinic_id = any(%s) and name like '%% %%' group by 1",
+        ([clinic for clinic in clinics if clinic],),
+    )
+    return dict(rows.fetchall())
+
+
 def context(connection: sqlalchemy.Connection) -> str:
     """A hash of what every text depends on beside its own rows: the template, the staff's names, the treatments."""
     driver = psycopg_connection(connection)
@@ -76,12 +89,16 @@ def context(connection: sqlalchemy.Connection) -> str:
     return hashlib.sha256(repr((TEMPLATE_VERSION, *parts)).encode()).hexdigest()[:16]
 
 
-def _document(entity: Entity, row: Mapping[str, Any], staff: Mapping[UUID, tuple[str, ...]]) -> Document:
+def _document(
+    entity: Entity, row: Mapping[str, Any], staff: Mapping[UUID, tuple[str, ...]], leads: Mapping[str, datetime]
+) -> Document:
     text = {"conversation": _transcript, "lead": _lead_profile, "customer": _customer_profile}[entity](row)
+    stranger = entity == "conversation" and row["customer_id"] is None
+    named = tuple(full_names(text, leads, row["holds_after"])) if stranger and text else ()
     return Document(
         entity_id=row["id"],
         clinic_id=row["clinic_id"],
-        text=redact(text, tuple(row["private"]), staff.get(row["clinic_id"], ())).strip() if text else "",
+        text=redact(text, tuple(row["private"]), staff.get(row["clinic_id"], ()), named).strip() if text else "",
         row_version=row["row_version"],
         holds_after=row["holds_after"],
         holds_until=row["holds_until"],
@@ -164,6 +181,7 @@ QUERIES: Mapping[Entity, LiteralString] = {
             c.clinic_id,
             c.xmin::text as row_version,
             said.transcript,
+            c.customer_id,
             array[k.full_name, k.nickname, k.email, k.phone, k.customer_code, u.full_name] as private,
             greatest(c.created_at, said.last_at) as holds_after,
             -- Only where some element is missing can one of them be a message that has not been sent yet.

@@ -105,7 +105,9 @@ def test_what_is_similar_to_a_conversation_is_not_itself(clinic: Database, said:
             similar(connection, OTHER_CLINIC, "conversation", said["botox"])
 
 
-@pytest.mark.parametrize("query", ["", " ", "customer: ", "ก", "😀", "'; drop table x --", "%s %(a)s {x}", "a" * 20_000, "\x00"])
+@pytest.mark.parametrize(
+    "query", ["", " ", "customer: ", "ก", "😀", "'; drop table x --", "%s %(a)s {x}", "a" * 20_000, "\x00"]
+)
 def test_odd_queries_are_answered(clinic: Database, said: dict[str, UUID], query: str) -> None:
     for mode in ("semantic", "lexical", "hybrid"):
         assert isinstance(find(clinic, query, mode=mode), list)
