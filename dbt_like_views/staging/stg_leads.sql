@@ -7,6 +7,7 @@
 -- stage_changed_at: the last change of stage before the run's moment
 -- estimated_value_thb: what the lead may be worth
 -- score: the score the application shows, as it stands
+-- notes: what staff wrote, as it stands
 with leads as (
     select
         *,
@@ -35,6 +36,7 @@ select
     primary_concern,
     estimated_value as estimated_value_thb,
     score,
+    nullif(trim(notes), '') as notes,
     case when last_contacted_at < aura_ops.as_of() then last_contacted_at end as last_contacted_at,
     case when jsonb_typeof(metadata) = 'object' then metadata else '{}'::jsonb end as metadata,
     created_at
