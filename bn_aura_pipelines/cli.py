@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import sys
+import warnings
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -180,6 +181,8 @@ def sql(statement: str) -> None:
 def main() -> None:
     """Entry point: one clear line and a non-zero exit on failure."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", message="Parameter `include_sources`")
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as done:

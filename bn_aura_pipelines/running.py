@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from bn_aura_pipelines.orchestration.jobs import REFRESH_EVERYTHING
 from bn_aura_pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
+
+# Dagster wants key:"name"; a name alone is what people write.
+BARE_NAME = re.compile(r'(?<![\w":])(?!(?:and|or|not)\b)([a-z][a-z0-9_]*)(?![\w":(])')
 
 
 class RunFailed(UserError):
@@ -48,7 +52,7 @@ def run_graph(
     begun = time.monotonic()
     aura = Aura(as_of=as_of.isoformat() if as_of else None)
     definitions = build_definitions(aura, loggers={"console": _progress_logger(progress)})
-    keys = _select(definitions, select)
+    keys = select_assets(definitions, select)
     with open_instance(database, settings) as instance:
         progress(f"running {len(keys)} assets" + (f" as of {as_of.isoformat()}" if as_of else ""))
         result = definitions.resolve_job_def(REFRESH_EVERYTHING).execute_in_process(
@@ -64,16 +68,17 @@ def run_graph(
     return RunReport(result.run_id, materialized, time.monotonic() - begun)
 
 
-def _select(definitions: dg.Definitions, select: str | None) -> list[dg.AssetKey]:
+def select_assets(definitions: dg.Definitions, select: str | None) -> list[dg.AssetKey]:
+    """The assets that a selection names; all without one. Raises UserError for one that is malformed or names none."""
     graph = definitions.resolve_asset_graph()
     if not select:
         return sorted(graph.materializable_asset_keys)
     try:
-        chosen = dg.AssetSelection.from_string(select).resolve(graph)
+        chosen = dg.AssetSelection.from_string(BARE_NAME.sub(r'key:"\1"', select)).resolve(graph)
     except Exception as error:
         raise UserError(
-            f"--select {select!r} is no asset selection: write names joined by `or`, with + for neighbours, "
-            "for example `churn_scores+`."
+            f"--select {select!r} is no asset selection: write names joined by `or`, with + for what is below "
+            "or above, for example `churn_scores+`."
         ) from error
     keys = sorted(chosen & set(graph.materializable_asset_keys))
     if not keys:

@@ -1,6 +1,7 @@
 """The embeddings of each entity as an asset."""
 
 import dagster as dg
+from sqlalchemy import text
 
 from bn_aura_pipelines.database.resource import Aura, describe_table
 from bn_aura_pipelines.embeddings.choice import make_provider
@@ -13,6 +14,9 @@ READS: dict[Entity, list[str]] = {
     "lead": ["stg_leads", "stg_staff"],
     "customer": ["stg_customers", "stg_appointments", "stg_treatments", "stg_contact_preferences"],
 }
+
+
+COUNT = text("select count(*) from aura_ops.embeddings where entity = :entity and model = :model")
 
 
 def _asset(entity: Entity) -> dg.AssetsDefinition:
@@ -39,7 +43,7 @@ def _asset(entity: Entity) -> dg.AssetsDefinition:
         )
         with database.begin() as connection:
             table = describe_table(connection, "aura_ops.embeddings")
-        table["dagster/row_count"] = report.embedded + report.cached + report.unchanged
+            table["dagster/row_count"] = connection.execute(COUNT, {"entity": entity, "model": report.model}).scalar()
         return dg.MaterializeResult(
             metadata={
                 **table,
