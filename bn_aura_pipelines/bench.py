@@ -22,3 +22,22 @@ def churn(data: Path) -> None:
     from bn_aura_pipelines_tests.benchmarks.churn import main
 
     sys.exit(0 if main(data, click.echo) else 1)
+
+
+@bench.command()
+@click.option("--data", type=FOLDER, required=True, help="An export of real appointments, as `bn-aura import` reads.")
+def lifetime(data: Path) -> None:
+    """Hold lifetime values against the revenue of held-out months, beside the mean and everybody's own rate."""
+    from bn_aura_pipelines_tests.benchmarks.lifetime import main
+
+    sys.exit(0 if main(data, click.echo) else 1)
+
+
+@bench.command()
+@click.option("--rows", type=int, default=20_000, show_default=True, help="Rows beside a bare loop.")
+@click.option("--many", type=int, default=200_000, show_default=True, help="Rows of the large database.")
+def embeddings(rows: int, many: int) -> None:
+    """Hold the embedding sync against a bare loop, and measure the search within a clinic."""
+    from bn_aura_pipelines_tests.benchmarks.embeddings import main
+
+    main(rows, many, click.echo)

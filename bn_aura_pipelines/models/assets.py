@@ -1,6 +1,7 @@
 """Gathers the assets of every model; each model's own are in its folder."""
 
 from bn_aura_pipelines.models.churn import assets as churn
+from bn_aura_pipelines.models.lifetime import assets as lifetime
 
-assets = [*churn.assets]
-OWNED = {**churn.OWNED}
+assets = [*churn.assets, *lifetime.assets]
+OWNED = {**churn.OWNED, **lifetime.OWNED}

@@ -1,6 +1,6 @@
 """BG/NBD: visits as a Poisson process that a customer may leave after any visit. Maximum likelihood, closed forms.
 
-Source: Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2), equations 3 to 9.
+Source: Fader, Hardie and Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2), equations 3-10.
 """
 
 from __future__ import annotations
@@ -51,6 +51,20 @@ class BgNbd:
         waits = ((self.alpha + age) / (self.alpha + age + horizon)) ** (self.r + repeats)
         return 1 - self.alive(repeats, last, age) * (1 - waits)
 
+    def expected_visits(self, repeats: Array, last: Array, age: Array, horizon: float) -> Array:
+        """E(visits within `horizon` after `age`), shape (n,); equation 10 of the paper.
+
+        Its 2F1 overflows for frequent visitors; Euler's transformation gives the same from small parameters.
+        """
+        from scipy.special import hyp2f1
+
+        # The limits at a = 1 and a + b = 1 are finite, the formula is not.
+        a = self.a if abs(self.a - 1) > 1e-5 else 1 + 1e-5
+        b = self.b if abs(a + self.b - 1) > 1e-5 else self.b + 2e-5
+        share = horizon / (self.alpha + age + horizon)
+        tail = (1 - share) ** (a - 1) * hyp2f1(a + b - 1 - self.r, a - 1, a + b + repeats - 1, share)
+        return (a + b + repeats - 1) / (a - 1) * (1 - tail) * self.alive(repeats, last, age)
+
 
 def log_likelihood(model: BgNbd, repeats: Array, last: Array, age: Array) -> Array:
     """Log-likelihood of each customer, shape (n,); equation 6 of the paper."""
@@ -64,8 +78,10 @@ def log_likelihood(model: BgNbd, repeats: Array, last: Array, age: Array) -> Arr
     return gammaln(r + repeats) - gammaln(r) + r * np.log(alpha) + mixed
 
 
-def fit(repeats: Array, last: Array, age: Array) -> BgNbd:
+def fit(repeats: Array, last: Array, age: Array, weights: Array | None = None, start: BgNbd | None = None) -> BgNbd:
     """The maximum-likelihood estimate. Times may have any unit; the estimate of alpha has the same.
+
+    `weights` (n,) say how many customers each counts for; `start` is an estimate that is known to be near.
 
     Raises NotEnoughHistory below 10 customers or without a repeat visit.
     """
@@ -78,13 +94,15 @@ def fit(repeats: Array, last: Array, age: Array) -> BgNbd:
     last, age = last / unit, age / unit
 
     def loss(logs: Array) -> float:
-        return -float(np.mean(log_likelihood(BgNbd(*np.exp(logs)), repeats, last, age)))
+        each = log_likelihood(BgNbd(*np.exp(logs)), repeats, last, age)
+        return -float(np.average(each, weights=weights))
 
+    options = {"maxiter": 500, "ftol": 1e-12}
+    starts = [[0.5, 0.3, 0.8, 2.0], [1.0, 0.1, 0.3, 3.0]]
+    if start is not None:
+        starts = [np.clip([start.r, start.alpha / unit, start.a, start.b], 1e-3, 1e3)]
     best = min(
-        (
-            minimize(loss, np.log(start), method="L-BFGS-B", bounds=[(-7, 7)] * 4, options={"maxiter": 500})
-            for start in ([0.5, 0.3, 0.8, 2.0], [1.0, 0.1, 0.3, 3.0])
-        ),
+        (minimize(loss, np.log(begin), method="L-BFGS-B", bounds=[(-7, 7)] * 4, options=options) for begin in starts),
         key=lambda result: result.fun,
     )
     r, alpha, a, b = (float(value) for value in np.exp(best.x))

@@ -25,6 +25,11 @@
 -- churn_level: high from 70, medium from 40, else low
 -- churn_reasons_en: why, in English
 -- churn_reasons_th: why, in Thai
+-- alive_probability: probability of not having left for good
+-- ltv_current_thb: paid so far
+-- ltv_12m_thb: revenue expected within twelve months; null where there is too little history
+-- ltv_12m_low_thb: low end of the interval that holds it with a probability of 80 %
+-- ltv_12m_high_thb: high end of that interval
 -- revenue_at_risk_thb: churn_probability times the revenue of the last 365 days
 with visits as (
     select
@@ -75,8 +80,14 @@ select
     s.churn_level,
     s.churn_reasons_en,
     s.churn_reasons_th,
+    l.alive_probability,
+    coalesce(l.ltv_current_thb, 0)::numeric(14, 2) as ltv_current_thb,
+    l.ltv_12m_thb,
+    l.ltv_12m_low_thb,
+    l.ltv_12m_high_thb,
     (s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric(14, 2) as revenue_at_risk_thb
 from aura_staging.stg_customers as c
 left join visits as v on c.customer_id = v.customer_id
 left join talk as t on c.customer_id = t.customer_id
 left join aura_models.churn_scores as s on c.customer_id = s.customer_id
+left join aura_models.lifetime_values as l on c.customer_id = l.customer_id
