@@ -15,8 +15,8 @@ from sqlalchemy import exc
 
 from bn_aura_pipelines.bench import bench
 from bn_aura_pipelines.database.connections import Database, open_database
-from bn_aura_pipelines.database.migrations import migrate
-from bn_aura_pipelines.database.preflight import require_ready
+from bn_aura_pipelines.database.opening import open_migrated
+from bn_aura_pipelines.embeddings.commands import embeddings, search
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.settings import get_settings
 
@@ -48,13 +48,9 @@ def cli() -> None:
 cli.add_command(bench)
 
 
-def open_migrated() -> Database:
-    """The configured database, known to be fit, with every migration applied."""
-    database = open_database(get_settings())
-    require_ready(database)
-    for version in migrate(database):
-        click.echo(f"applied migration {version}", err=True)
-    return database
+def opened() -> Database:
+    """The configured database, fit and migrated; what was applied is said on stderr."""
+    return open_migrated(get_settings(), lambda line: click.echo(line, err=True))
 
 
 @cli.command()
@@ -65,7 +61,7 @@ def demo() -> None:
     from bn_aura_pipelines.sources.sample.truth import existing_sample
     from bn_aura_pipelines.summary import print_summary
 
-    database = open_migrated()
+    database = opened()
     with database.begin() as connection:
         known = existing_sample(connection)
     as_of = known.as_of if known else _this_hour(database)
@@ -93,7 +89,7 @@ def run(as_of: datetime | None, select: str | None) -> None:
     from bn_aura_pipelines.running import run_graph
     from bn_aura_pipelines.sources.check import require_sources
 
-    database = open_migrated()
+    database = opened()
     with database.begin() as connection:
         require_sources(connection)
     report = run_graph(database, get_settings(), as_of, select, click.echo)
@@ -109,7 +105,7 @@ def import_(folder: Path) -> None:
     """
     from bn_aura_pipelines.sources.importing import import_folder
 
-    report = import_folder(open_migrated(), folder, click.echo)
+    report = import_folder(opened(), folder, click.echo)
     click.echo(report.summary())
     sys.exit(1 if report.failed else 0)
 
@@ -123,7 +119,7 @@ def sample(customers: int, as_of: datetime | None, seed: int) -> None:
     from bn_aura_pipelines.sources.sample.generate import generate
     from bn_aura_pipelines.sources.sample.truth import existing_sample
 
-    database = open_migrated()
+    database = opened()
     with database.begin() as connection:
         known = existing_sample(connection)
     moment = as_of or (known.as_of if known else _this_hour(database))
@@ -140,7 +136,7 @@ def up(port: int, host: str) -> None:
     """Serve the Dagster UI with its daemon until interrupted."""
     from bn_aura_pipelines.orchestration.serving import serve
 
-    sys.exit(serve(open_migrated(), get_settings(), host, port, click.echo))
+    sys.exit(serve(opened(), get_settings(), host, port, click.echo))
 
 
 @cli.command()
@@ -176,6 +172,10 @@ def sql(statement: str) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(result.keys())
         writer.writerows(result)
+
+
+for command in (embeddings, search):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
         default=None,
         description="Where the Gemini API answers, when it is not Google's own address.",
     )
+    gemini_concurrency: int = Field(default=8, ge=1, description="Requests to Gemini under way at once.")
+    gemini_requests_per_minute: float = Field(default=3000, gt=0, description="Requests a minute that the key allows.")
+    gemini_items_per_minute: float = Field(default=3000, gt=0, description="Texts a minute that the key allows.")
+    gemini_tokens_per_minute: float = Field(default=1_000_000, gt=0, description="Tokens a minute that the key allows.")
     embedding_requests_per_run: int | None = Field(
         default=None,
         description="Most requests that one sync of an entity may send to the provider; empty: no bound.",

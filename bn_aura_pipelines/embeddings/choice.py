@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bn_aura_pipelines.embeddings.gemini import GeminiEmbedder
+from dataclasses import replace
+
+from bn_aura_pipelines.embeddings.gemini import DEFAULT_LIMITS, GeminiEmbedder
 from bn_aura_pipelines.embeddings.offline import OfflineEmbedder
 from bn_aura_pipelines.embeddings.providers import EmbeddingProvider
 from bn_aura_pipelines.settings import Settings
@@ -14,4 +16,13 @@ def make_provider(settings: Settings, model: str | None = None) -> EmbeddingProv
     if model == OfflineEmbedder.model:
         return OfflineEmbedder()
     key = settings.google_gemini_api_key
-    return GeminiEmbedder(key.get_secret_value() if key else None, model, base_url=settings.gemini_base_url)
+    limits = replace(
+        DEFAULT_LIMITS,
+        concurrency=settings.gemini_concurrency,
+        requests_per_minute=settings.gemini_requests_per_minute,
+        items_per_minute=settings.gemini_items_per_minute,
+        tokens_per_minute=settings.gemini_tokens_per_minute,
+    )
+    return GeminiEmbedder(
+        key.get_secret_value() if key else None, model, limits=limits, base_url=settings.gemini_base_url
+    )

@@ -79,10 +79,13 @@ class GeminiEmbedder:
         """Raises ProviderUnusable without a key or for a model that is not known here."""
         if not api_key:
             raise ProviderUnusable(
-                "GOOGLE_GEMINI_API_KEY is not set: set it, or use the offline embedder (BN_AURA_EMBEDDING_PROVIDER)."
+                "GOOGLE_GEMINI_API_KEY is not set: set it, or set BN_AURA_EMBEDDING_MODEL=offline-ngrams-1."
             )
         if model not in MODELS:
-            raise ProviderUnusable(f"{model} is no known embedding model: choose one of {', '.join(MODELS)}.")
+            raise ProviderUnusable(
+                f"{model} is no known embedding model: set BN_AURA_EMBEDDING_MODEL to offline-ngrams-1, "
+                f"{' or '.join(MODELS)}."
+            )
         self.model = model
         self._about = MODELS[model]
         self.limits = Limits(

@@ -32,7 +32,7 @@ def stub() -> Iterator[Stub]:
 
 
 def gemini(stub: Stub, **options: Any) -> GeminiEmbedder:
-    return GeminiEmbedder("key", base_url=stub.url, **{"limits": FAST, "timeout_seconds": 2, **options})
+    return GeminiEmbedder("key", base_url=stub.url, **{"limits": FAST, "timeout_seconds": 20, **options})
 
 
 def run(database: Database, stub: Stub, *, budget: Budget | None = None, **options: Any) -> SyncReport:
@@ -322,5 +322,5 @@ def test_a_row_that_changes_while_it_is_embedded_is_embedded_again(clinic: Datab
 def test_without_a_key_or_with_an_unknown_model_nothing_starts() -> None:
     with pytest.raises(ProviderUnusable, match="GOOGLE_GEMINI_API_KEY is not set"):
         GeminiEmbedder(None)
-    with pytest.raises(ProviderUnusable, match="choose one of gemini-embedding-001"):
+    with pytest.raises(ProviderUnusable, match="set BN_AURA_EMBEDDING_MODEL to"):
         GeminiEmbedder("key", "text-embedding-004")
