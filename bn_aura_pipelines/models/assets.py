@@ -1,7 +1,8 @@
 """Gathers the assets of every model; each model's own are in its folder."""
 
 from bn_aura_pipelines.models.churn import assets as churn
+from bn_aura_pipelines.models.leads import assets as leads
 from bn_aura_pipelines.models.lifetime import assets as lifetime
 
-assets = [*churn.assets, *lifetime.assets]
-OWNED = {**churn.OWNED, **lifetime.OWNED}
+assets = [*churn.assets, *leads.assets, *lifetime.assets]
+OWNED = {**churn.OWNED, **leads.OWNED, **lifetime.OWNED}

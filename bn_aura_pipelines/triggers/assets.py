@@ -11,6 +11,7 @@ OWNED = {"aura_ops.trigger_events": "trigger_decisions"}
 @dg.asset(
     deps=[
         "churn_scores",
+        "lead_scores",
         "customer_snapshots",
         "stg_customers",
         "stg_leads",

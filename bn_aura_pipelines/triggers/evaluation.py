@@ -34,9 +34,10 @@ SUBJECTS = """
         left join aura_staging.stg_email_unsubscribes as u on c.clinic_id = u.clinic_id and c.email = u.email
         union all
         select
-            'lead', lead_id, clinic_id, 'lead_score', score, sales_user_id, email, false, false, false
-        from aura_staging.stg_leads
-        where clinic_id is not null and stage not in ('won', 'lost')
+            'lead', l.lead_id, l.clinic_id, 'lead_score', s.score, l.sales_user_id, l.email, false, false, false
+        from aura_staging.stg_leads as l
+        inner join aura_models.lead_scores as s on l.lead_id = s.lead_id
+        where l.clinic_id is not null and l.stage not in ('won', 'lost')
     ),
 
     standing as (

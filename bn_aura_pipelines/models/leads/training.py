@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MODEL = "lead"
 TEST_SHARE = 0.2
 MOST_TRAINING_ROWS = 50_000
+MOST_DECIDED, MOST_OPEN = 65_000, 20_000
 # Below these nothing learnt can be told from chance, and the application's points stay.
 LEAST_DECIDED = 50
 LEAST_OF_A_CLASS = 10
@@ -176,8 +177,12 @@ def train(connection: sqlalchemy.Connection) -> TrainingResult:
 
 
 def read_rows(connection: sqlalchemy.Connection) -> LeadRows:
-    """Every lead at the run's moment, also those without a clinic, in order of creation."""
-    return as_rows(read_frame(connection, f"{FACTS} order by created_at, lead_id"))
+    """The latest leads at the run's moment, also those without a clinic, in order of creation."""
+    closed = f"{FACTS} where is_won is not null order by created_at desc, lead_id limit {MOST_DECIDED}"
+    waiting = f"{FACTS} where is_won is null order by created_at desc, lead_id limit {MOST_OPEN}"
+    return as_rows(
+        read_frame(connection, f"select * from (({closed}) union all ({waiting})) as l order by created, lead_id")
+    )
 
 
 def as_rows(facts: pd.DataFrame) -> LeadRows:
@@ -249,7 +254,8 @@ def _decide(
             since = f"{int(new.sum())} leads decided since, {LEAST_TEST_ROWS} and 5 of each kind are needed"
             return best.candidate, False, f"{name} stays before {best.candidate}: {since}.", judgements
     promoted, why = beats(truth[new], ours[new], theirs[new], comparisons=len(learnt))
-    verdict = f"{best.candidate} replaces {name}" if promoted else f"{name} stays before {best.candidate}"
+    stays = "stays" if standing else "stay"
+    verdict = f"{best.candidate} replaces {name}" if promoted else f"{name} {stays} before {best.candidate}"
     return best.candidate, promoted, f"{verdict}: {why}.", judgements
 
 

@@ -1,0 +1,67 @@
+"""The lead model and its scores as assets."""
+
+import dagster as dg
+
+from bn_aura_pipelines.database.resource import Aura, describe_table
+from bn_aura_pipelines.models.churn.cards import candidates_table
+from bn_aura_pipelines.models.leads.scoring import score, write_back
+from bn_aura_pipelines.models.leads.training import train
+
+OWNED = {"aura_models.lead_scores": "lead_scores"}
+
+
+@dg.asset(
+    deps=["lead_facts"],
+    group_name="models",
+    description="Lead candidates trained on decided leads, judged on the latest fifth of them, promoted if better.",
+    kinds={"postgres", "xgboost", "scikitlearn"},
+    owners=["team:data-science"],
+    metadata={"dagster/table_name": "aura_models.registry"},
+)
+def lead_model(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+    with aura.begin(context) as connection:
+        result = train(connection)
+        context.log.info(result.decision)
+        context.log.info(result.guard)
+        return dg.MaterializeResult(
+            metadata={
+                "version": result.version,
+                "kind": result.kind,
+                "promoted": result.promoted,
+                "decision": result.decision,
+                "leakage_guard": dg.MetadataValue.md(result.guard.replace("\n", "\n\n")),
+                "new": result.new,
+                "training_rows": result.n_train,
+                "candidates": dg.MetadataValue.md(candidates_table(result.judgements)),
+            }
+        )
+
+
+@dg.asset(
+    deps=[lead_model, "lead_facts", "stg_leads"],
+    group_name="models",
+    description="Probability, score, category and reasons of every lead of a clinic; open ones in sales_leads too.",
+    kinds={"postgres", "table"},
+    owners=["team:data-science"],
+    metadata={"dagster/table_name": "aura_models.lead_scores"},
+)
+def lead_scores(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+    with aura.begin(context) as connection:
+        result = score(connection)
+        written_back = write_back(connection)
+        return dg.MaterializeResult(
+            metadata={
+                **describe_table(connection, "aura_models.lead_scores"),
+                "hot": result.hot,
+                "warm": result.warm,
+                "leads_without_clinic": result.without_clinic,
+                "rows_written": result.written,
+                "application_rows_written": written_back.get("rows", 0),
+                "model_version": result.model_version,
+                "kind": result.kind,
+                "level_shift_log_odds": result.shift,
+            }
+        )
+
+
+assets = [lead_model, lead_scores]
