@@ -42,16 +42,17 @@ def cohort_heatmap(connection: sqlalchemy.Connection) -> str:
     if not rows:
         return "No completed visit yet."
     months = sorted({row.cohort_month for row in rows})
-    grid = np.full((len(months), len(months)), np.nan)
+    grid = np.full((len(months), max(2, 1 + max(row.month_number for row in rows))), np.nan)
     for row in rows:
         grid[months.index(row.cohort_month), row.month_number] = row.retention
     figure, axes = _figure(7, 0.6 + 0.28 * len(months))
     # The first month is everybody: it would only pale the others.
     later = grid[:, 1:]
-    axes.imshow(later, cmap="Blues", aspect="auto", vmin=0, vmax=np.nanmax(later) if np.isfinite(later).any() else 1)
+    highest = np.nanmax(later) if np.isfinite(later).any() else 1.0
+    axes.imshow(later, cmap="Blues", aspect="auto", vmin=0, vmax=highest)
     for (y, x), share in np.ndenumerate(later):
         if np.isfinite(share):
-            dark = share > 0.6 * np.nanmax(later)
+            dark = share > 0.6 * highest
             axes.text(x, y, f"{share:.0%}", ha="center", va="center", fontsize=7, color="white" if dark else "#1e293b")
     axes.set_xticks(range(later.shape[1]), [str(number + 1) for number in range(later.shape[1])])
     axes.set_yticks(range(len(months)), [f"{month:%Y-%m}" for month in months])
