@@ -4,10 +4,14 @@ import dagster as dg
 
 from bn_aura_pipelines.database.resource import Aura, describe_table
 from bn_aura_pipelines.models.churn.cards import candidates_table
+from bn_aura_pipelines.models.leads.history import record
 from bn_aura_pipelines.models.leads.scoring import score, write_back
 from bn_aura_pipelines.models.leads.training import train
 
-OWNED = {"aura_models.lead_scores": "lead_scores"}
+OWNED = {
+    "aura_models.lead_scores": "lead_scores",
+    "aura_ops.lead_stage_history": "lead_stage_history",
+}
 
 
 @dg.asset(
@@ -64,4 +68,27 @@ def lead_scores(context: dg.AssetExecutionContext, aura: Aura) -> dg.Materialize
         )
 
 
-assets = [lead_model, lead_scores]
+@dg.asset(
+    deps=["stg_leads"],
+    group_name="models",
+    description="The stages of each lead over time, recorded run by run: the application keeps only the present one.",
+    kinds={"postgres", "table"},
+    owners=["team:sales"],
+    metadata={"dagster/table_name": "aura_ops.lead_stage_history"},
+)
+def lead_stage_history(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+    with aura.begin(context) as connection:
+        result = record(connection)
+        if result.skipped:
+            context.log.warning("Nothing was recorded: a later moment was before, and history is not rewritten.")
+        return dg.MaterializeResult(
+            metadata={
+                **describe_table(connection, "aura_ops.lead_stage_history"),
+                "first_seen": result.first_seen,
+                "changes": result.changes,
+                "skipped": result.skipped,
+            }
+        )
+
+
+assets = [lead_model, lead_scores, lead_stage_history]
