@@ -11,7 +11,7 @@ import sqlalchemy
 from sqlalchemy import text
 
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.database.views import load_views
+from bn_aura_pipelines.database.view_files import load_views
 
 COHORT_MONTHS = 7
 

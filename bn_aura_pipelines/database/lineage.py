@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import text
 
-from bn_aura_pipelines.database.views import View
+from bn_aura_pipelines.database.view_files import View
 
 Columns = Mapping[str, Mapping[str, str]]
 

@@ -7,7 +7,8 @@ import sqlalchemy
 
 from bn_aura_pipelines.database.lineage import column_lineage, read_columns
 from bn_aura_pipelines.database.resource import Aura, describe_table, lineage_metadata
-from bn_aura_pipelines.database.views import View, build, load_views
+from bn_aura_pipelines.database.view_files import View, load_views
+from bn_aura_pipelines.database.views import build
 
 Plot = Callable[[sqlalchemy.Connection], str]
 

@@ -1,7 +1,5 @@
-"""Reads `dbt_like_views/` and builds it: one `select` a file, the file's name is the relation's name.
-
-A header of comments says what the relation is; sqlglot reads from the SQL what it depends on. What lands in the Dagster
-UI from here is made in `assets` of each domain; column lineage is read in `lineage`.
+"""Builds the views of `dbt_like_views/` in the database. Their files are read in `view_files`, their column lineage in
+`lineage`; they become assets in `view_assets`.
 
 Tables are not swapped. A fresh result is computed beside the table and only the difference is written, so row-level
 security, policies and grants are never gone for a moment, readers are never blocked, and a build that changes nothing
@@ -10,13 +8,7 @@ writes nothing.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,83 +16,7 @@ import sqlalchemy
 from psycopg import sql
 
 from bn_aura_pipelines.database.connections import psycopg_connection
-from bn_aura_pipelines.errors import UserError
-from bn_aura_pipelines.settings import PROJECT_ROOT
-
-VIEWS = PROJECT_ROOT / "dbt_like_views"
-DIRECTIVES = {"materialized", "key", "owner", "index", "test", "kinds"}
-HEADER_ENTRY = re.compile(r"^-- (?P<name>[a-z_0-9]+): (?P<value>.*)$")
-
-
-class ViewError(UserError):
-    """A file of dbt_like_views cannot be read or built."""
-
-
-@dataclass(frozen=True)
-class View:
-    """One file: its relation, its header and its `select`."""
-
-    schema: str
-    name: str
-    path: Path
-    description: str
-    directives: tuple[tuple[str, str], ...]
-    columns: tuple[tuple[str, str], ...]
-    query: str
-
-    @property
-    def relation(self) -> str:
-        return f"{self.schema}.{self.name}"
-
-    @property
-    def identifier(self) -> sql.Identifier:
-        return sql.Identifier(self.schema, self.name)
-
-    def values(self, directive: str) -> list[str]:
-        """Every value of a directive that may stand several times (`index`, `test`)."""
-        return [value for name, value in self.directives if name == directive]
-
-    def value(self, directive: str, default: str = "") -> str:
-        return next(iter(self.values(directive)), default)
-
-    @property
-    def materialized(self) -> str:
-        return self.value("materialized", "view")
-
-    @property
-    def key(self) -> list[str]:
-        return [part.strip() for part in self.value("key").split(",") if part.strip()]
-
-    @property
-    def owner(self) -> str:
-        return self.value("owner", "data")
-
-    @cached_property
-    def dependencies(self) -> frozenset[str]:
-        """`schema.name` of every relation the query reads. Raises ViewError on a syntax error."""
-        return _dependencies(self)
-
-    @property
-    def definition_hash(self) -> str:
-        return hashlib.sha256(repr((self.query, self.directives, self.columns)).encode()).hexdigest()
-
-
-@lru_cache(maxsize=8)
-def load_views(folder: Path = VIEWS) -> tuple[View, ...]:
-    """Every view below `folder`, dependencies first. Raises ViewError naming file and line."""
-    views = {view.relation: view for view in map(_read, sorted(folder.glob("*/*.sql")))}
-    graph = {name: view.dependencies & views.keys() for name, view in views.items()}
-    try:
-        order = list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        circle = " -> ".join(str(views[name].path.relative_to(folder)) for name in error.args[1])
-        raise ViewError(f"The views depend on each other in a circle: {circle}.") from error
-    return tuple(views[name] for name in order)
-
-
-def get_view(relation: str) -> View:
-    """The view of that `schema.name`."""
-    return next(view for view in load_views() if view.relation == relation)
+from bn_aura_pipelines.database.view_files import View, ViewError
 
 
 def build(connection: sqlalchemy.Connection, views: Iterable[View]) -> dict[str, int]:
@@ -120,50 +36,6 @@ def build(connection: sqlalchemy.Connection, views: Iterable[View]) -> dict[str,
             cause = str(error.diag.message_primary or error)
             raise ViewError(f"{_place(view, error)}: {cause}") from error
     return written
-
-
-def _read(path: Path) -> View:
-    lines = path.read_text("utf-8").splitlines()
-    body = next((number for number, line in enumerate(lines) if not line.startswith("--")), len(lines))
-    entries: list[tuple[str, str]] = []
-    for line in lines[:body]:
-        match = HEADER_ENTRY.match(line)
-        if match:
-            entries.append((match["name"], match["value"].strip()))
-        else:  # the description, or the next line of the entry above
-            name, text = entries.pop() if entries else ("", "")
-            entries.append((name, f"{text} {line.removeprefix('--').strip()}".strip()))
-    description = next((text for name, text in entries if not name), "")
-    directives = [entry for entry in entries if entry[0] in DIRECTIVES]
-    columns = [entry for entry in entries if entry[0] and entry[0] not in DIRECTIVES]
-    view = View(
-        schema=f"aura_{path.parent.name}",
-        name=path.stem,
-        path=path,
-        description=description,
-        directives=tuple(directives),
-        columns=tuple(columns),
-        # The header keeps its place as blank lines, so that an error's line is the file's line.
-        query="\n" * body + "\n".join(lines[body:]).rstrip().rstrip(";"),
-    )
-    if view.materialized not in ("view", "table"):
-        raise ViewError(f"{path}: materialized is view or table, not {view.materialized!r}.")
-    if view.materialized == "table" and not view.key:
-        raise ViewError(f"{path}: a table needs a line `-- key: columns`.")
-    return view
-
-
-def _dependencies(view: View) -> frozenset[str]:
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import ParseError
-
-    try:
-        tree = sqlglot.parse_one(view.query, read="postgres")
-    except ParseError as error:
-        first = error.errors[0]
-        raise ViewError(f"{view.path}:{first['line']}: {first['description']}") from error
-    return frozenset(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db)
 
 
 def _place(view: View, error: psycopg.Error) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from bn_aura_pipelines.database.connections import Database, open_database, psycopg_connection
 from bn_aura_pipelines.database.migrations import migrate
-from bn_aura_pipelines.database.views import build, load_views
+from bn_aura_pipelines.database.view_files import load_views
+from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.settings import Settings
 from bn_aura_pipelines.sources.relations import build_source_relations
 

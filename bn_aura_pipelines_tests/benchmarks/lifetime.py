@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from bn_aura_pipelines.database.views import build, load_views
+from bn_aura_pipelines.database.view_files import load_views
+from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.models.lifetime.assets import figures_table
 from bn_aura_pipelines.models.lifetime.training import LEAST_COVERAGE, MOST_COVERAGE, train
 from bn_aura_pipelines.sources.importing import import_folder

@@ -11,7 +11,8 @@ import sqlalchemy
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.database.migrations import MIGRATIONS, migrate, pending, read_migrations
 from bn_aura_pipelines.database.preflight import preflight, require_ready
-from bn_aura_pipelines.database.views import build, load_views
+from bn_aura_pipelines.database.view_files import load_views
+from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.sources.check import SourcesUnusable, check_sources, require_sources
 from bn_aura_pipelines.sources.relations import build_source_relations
 from bn_aura_pipelines_tests.conftest import run_sql

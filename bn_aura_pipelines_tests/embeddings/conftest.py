@@ -12,7 +12,8 @@ import sqlalchemy
 from psycopg.types.json import Jsonb
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
-from bn_aura_pipelines.database.views import build, load_views
+from bn_aura_pipelines.database.view_files import load_views
+from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.sources.relations import build_source_relations
 
 BANGKOK = ZoneInfo("Asia/Bangkok")

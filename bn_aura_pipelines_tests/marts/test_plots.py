@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy
 
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.database.views import build, load_views
+from bn_aura_pipelines.database.view_files import load_views
+from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.marts.plots import PLOTS
 from bn_aura_pipelines.sources.relations import build_source_relations
 

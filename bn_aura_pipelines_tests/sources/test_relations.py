@@ -3,7 +3,8 @@ from __future__ import annotations
 import sqlalchemy
 
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.database.views import build, load_views
+from bn_aura_pipelines.database.view_files import load_views
+from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.sources.contract import TABLES, get_table
 from bn_aura_pipelines.sources.relations import PG_TYPES, build_source_relations
 

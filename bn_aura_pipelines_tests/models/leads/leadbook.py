@@ -12,7 +12,8 @@ import numpy as np
 from sqlalchemy import text
 
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.database.views import build, load_views
+from bn_aura_pipelines.database.view_files import load_views
+from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.sources.relations import build_source_relations
 
 CLINIC = str(uuid.UUID(int=1))

@@ -10,7 +10,8 @@ import numpy as np
 from sqlalchemy import text
 
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.database.views import build, get_view
+from bn_aura_pipelines.database.view_files import get_view
+from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.models.leads.history import StageChange, import_history, record
 from bn_aura_pipelines_tests.models.leads.leadbook import START, lead_id, open_clinic, write_leads
 
