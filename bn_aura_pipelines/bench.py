@@ -34,6 +34,16 @@ def lifetime(data: Path) -> None:
 
 
 @bench.command()
+@click.option("--data", type=FOLDER, required=True, help="An export of real leads, as `bn-aura import` reads.")
+@click.option("--many", type=int, default=0, help="Also score this many leads, copies of the export's, for speed.")
+def leads(data: Path, many: int) -> None:
+    """Hold every lead candidate against the latest fifth of decided leads; the learning curve; the speed."""
+    from bn_aura_pipelines_tests.benchmarks.leads import main
+
+    sys.exit(0 if main(data, many, click.echo) else 1)
+
+
+@bench.command()
 @click.option("--rows", type=int, default=20_000, show_default=True, help="Rows beside a bare loop.")
 @click.option("--many", type=int, default=200_000, show_default=True, help="Rows of the large database.")
 def embeddings(rows: int, many: int) -> None:
