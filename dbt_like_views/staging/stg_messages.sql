@@ -4,6 +4,7 @@
 -- position: place in the conversation, from 1; malformed elements leave gaps
 -- role: sales, customer or ai_coach
 -- sent_at: when it was sent; the conversation's beginning where the timestamp does not parse
+-- known_at: from when on it is known: it was sent, and its conversation had been entered
 with elements as (
     select
         c.id as conversation_id,
@@ -13,7 +14,8 @@ with elements as (
         element.value ->> 'role' as role,
         element.value ->> 'content' as content,
         jsonb_typeof(element.value -> 'content') as content_type,
-        coalesce(aura_ops.try_timestamptz(element.value ->> 'timestamp'), c.created_at) as sent_at
+        coalesce(aura_ops.try_timestamptz(element.value ->> 'timestamp'), c.created_at) as sent_at,
+        c.created_at
     from aura_staging.source_customer_conversations as c
     cross join lateral jsonb_array_elements(
         case when jsonb_typeof(c.messages) = 'array' then c.messages else '[]'::jsonb end
@@ -28,7 +30,8 @@ select
     position,
     role,
     content,
-    sent_at
+    sent_at,
+    greatest(sent_at, created_at) as known_at
 from elements
 where
     role in ('sales', 'customer', 'ai_coach')

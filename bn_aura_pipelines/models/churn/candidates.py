@@ -48,8 +48,11 @@ LOGARITHMIC = (
     "customer_messages_90d",
     "days_since_message",
     "same_month_last_year",
+    "days_since_booking",
+    "bookings_since_visit",
+    "booking_ahead_days",
 )
-PLAIN = ("season_sin", "season_cos")
+PLAIN = ("has_booking_ahead", "season_sin", "season_cos")
 SNAPSHOT_COLUMNS = (*LOGARITHMIC, *PLAIN)
 FEATURES = (*SNAPSHOT_COLUMNS, "bgnbd_logit", "bgnbd_alive")
 
@@ -150,7 +153,7 @@ def sum_points(rows: pd.DataFrame) -> Array:
 
 def matrix(rows: pd.DataFrame, bgnbd: BgNbd | None) -> Array:
     """Snapshot rows as numbers, shape (n, len(FEATURES)). What a single visit cannot tell is filled: a gap with the
-    time since that visit, lateness with 1, silence with the longest that occurs in a year."""
+    time since that visit, lateness with 1; no message and no booking ahead count as one far away."""
     import numpy as np
 
     filled = rows[list(SNAPSHOT_COLUMNS)].astype(float)
@@ -160,6 +163,7 @@ def matrix(rows: pd.DataFrame, bgnbd: BgNbd | None) -> Array:
             "gap_std_days": filled["tenure_days"],
             "lateness": 1.0,
             "days_since_message": 999.0,
+            "booking_ahead_days": 999.0,
         }
     )
     filled["lateness"] = filled["lateness"].clip(upper=50)

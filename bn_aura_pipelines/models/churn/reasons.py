@@ -25,6 +25,7 @@ TOPICS = {
     "spending": ("revenue_thb", "revenue_90d_thb", "revenue_365d_thb", "ticket_thb", "last_ticket_thb"),
     "attendance": ("cancellations_365d", "no_shows_365d"),
     "contact": ("conversations_90d", "customer_messages_90d", "days_since_message"),
+    "booking": ("days_since_booking", "bookings_since_visit", "has_booking_ahead", "booking_ahead_days"),
     "tenure": ("tenure_days",),
     "treatments": ("treatments_per_visit",),
     "last_year": ("same_month_last_year",),
@@ -88,6 +89,10 @@ def _sentences(rows: pd.DataFrame) -> tuple[list[list[str]], list[list[str]]]:
             _contact(*values)
             for values in zip(column["customer_messages_90d"], column["days_since_message"], strict=True)
         ],
+        [
+            _booking(*values)
+            for values in zip(column["booking_ahead_days"], column["days_since_booking"], strict=True)
+        ],
         [(f"customer for {days:,.0f} days", f"เป็นลูกค้ามา {days:,.0f} วัน") for days in column["tenure_days"]],
         [
             (f"{number:.1f} treatments a visit", f"ทำเฉลี่ย {number:.1f} รายการต่อครั้ง")
@@ -122,3 +127,12 @@ def _contact(messages: float, silence: float) -> tuple[str, str]:
     if silence != silence:
         return "has never written", "ยังไม่เคยทักมา"
     return f"has not written for {silence:.0f} days", f"ไม่ได้ทักมา {silence:.0f} วัน"
+
+
+def _booking(ahead: float, since: float) -> tuple[str, str]:
+    if ahead != ahead:
+        return (
+            f"no visit booked, the last booking was for {since:.0f} days ago",
+            f"ไม่มีนัดล่วงหน้า นัดครั้งล่าสุดเมื่อ {since:.0f} วันก่อน",
+        )
+    return f"next visit booked in {ahead:.0f} days", f"มีนัดครั้งต่อไปในอีก {ahead:.0f} วัน"
