@@ -1,6 +1,7 @@
 -- Leads entered before the run's moment, in the stage they had then.
 -- materialized: view
 -- key: lead_id
+-- customer_id: who the lead became or was, as far as that customer was known by then
 -- status: the application's status as it stands
 -- stage: new, contacted, qualified, proposal_sent, negotiation, won or lost at the run's moment. A lead changed later
 --   than that counts as new, the earliest stage it surely had; a temperature (cold, warm, hot) is no stage.
@@ -10,16 +11,18 @@
 -- notes: what staff wrote, as it stands
 with leads as (
     select
-        *,
-        updated_at >= aura_ops.as_of() as changed_later
-    from aura_staging.source_sales_leads
-    where created_at < aura_ops.as_of()
+        l.*,
+        l.updated_at >= aura_ops.as_of() as changed_later,
+        c.id as known_customer_id
+    from aura_staging.source_sales_leads as l
+    left join aura_staging.source_customers as c on l.customer_id = c.id and c.created_at < aura_ops.as_of()
+    where l.created_at < aura_ops.as_of()
 )
 
 select
     id as lead_id,
     clinic_id,
-    customer_id,
+    known_customer_id as customer_id,
     sales_user_id,
     name,
     nullif(lower(trim(email)), '') as email,
