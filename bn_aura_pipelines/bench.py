@@ -44,6 +44,15 @@ def leads(data: Path, many: int) -> None:
 
 
 @bench.command()
+@click.option("--data", type=FOLDER, required=True, help="An export of real conversations with truth_sentiment.csv.")
+def voice(data: Path) -> None:
+    """Train the local sentiment model on an export's labels and measure it on the labels that were left out."""
+    from bn_aura_pipelines_tests.benchmarks.voice import main
+
+    sys.exit(0 if main(data, click.echo) else 1)
+
+
+@bench.command()
 @click.option("--rows", type=int, default=20_000, show_default=True, help="Rows beside a bare loop.")
 @click.option("--many", type=int, default=200_000, show_default=True, help="Rows of the large database.")
 def embeddings(rows: int, many: int) -> None:
@@ -51,3 +60,12 @@ def embeddings(rows: int, many: int) -> None:
     from bn_aura_pipelines_tests.benchmarks.embeddings import main
 
     main(rows, many, click.echo)
+
+
+@bench.command("sample-gate")
+@click.option("--customers", type=int, default=6_000, show_default=True, help="How many customers to draw.")
+def sample_gate(customers: int) -> None:
+    """Hold the churn model of a sample clinic against the best score its laws allow, and plant a leak."""
+    from bn_aura_pipelines_tests.benchmarks.sample_gate import main
+
+    sys.exit(0 if main(customers, click.echo) else 1)
