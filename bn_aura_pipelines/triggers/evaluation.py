@@ -52,6 +52,8 @@ CLOSE = f"""
     with {SUBJECTS}
     update aura_ops.trigger_events as e set ended_at = aura_ops.as_of()
     where e.ended_at is null
+        -- While a rule is switched off its episodes rest: switched on again it must not tell the same people twice.
+        and e.rule in (select r.rule from aura_ops.trigger_rules as r where r.is_enabled)
         and not exists (
             select from standing as s
             where s.rule = e.rule and s.subject_id = e.subject_id and s.score >= s.ends_below
