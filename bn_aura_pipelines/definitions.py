@@ -14,9 +14,10 @@ from bn_aura_pipelines.models import assets as models
 from bn_aura_pipelines.orchestration import jobs as orchestration
 from bn_aura_pipelines.sources import assets as sources
 from bn_aura_pipelines.triggers import assets as triggers
+from bn_aura_pipelines.voice import assets as voice
 
 # Tables that the views read and that are no views themselves, with the asset that owns each.
-OWNED = {**sources.ASSET_OF_RELATION, **models.OWNED, **triggers.OWNED}
+OWNED = {**sources.ASSET_OF_RELATION, **voice.OWNED, **models.OWNED, **triggers.OWNED}
 
 
 def build_definitions(
@@ -27,6 +28,7 @@ def build_definitions(
         *sources.assets,
         *view_assets("aura_staging", OWNED),
         *embeddings.assets,
+        *voice.assets,
         *view_assets("aura_features", OWNED),
         *models.assets,
         *triggers.assets,

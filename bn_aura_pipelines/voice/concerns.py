@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from bn_aura_pipelines.voice.ngrams import MOST_CHARACTERS, SPACES
 from bn_aura_pipelines.voice.topics import NOT, TOPICS
 
-
 COMPILED = {
     name: tuple(
         re.compile(pattern.replace("<not>", NOT), re.IGNORECASE)

@@ -155,7 +155,7 @@ def _linear(counts: Counts, y: NDArray[Any]) -> tuple[NDArray[np.intp], Array, A
     seen = np.bincount(counts.indices, minlength=BUCKETS)
     columns = np.flatnonzero(seen >= RARE)
     x = scale(counts, _mask(columns))[:, columns]
-    present = x.copy()
+    present: Any = x.copy()
     present.data[:] = 1
     weights, intercept = np.zeros((len(columns), 3)), np.zeros(3)
     for place in range(3):
@@ -163,7 +163,7 @@ def _linear(counts: Counts, y: NDArray[Any]) -> tuple[NDArray[np.intp], Array, A
         factors = _log_ratio(present, ours)
         ratios = (x @ diags_array(factors)).tocsr()
         for class_weight in WEIGHTS:
-            model = LogisticRegression(
+            model: Any = LogisticRegression(
                 C=STRENGTH, solver="liblinear", tol=TOLERANCE, dual=True, class_weight=class_weight, random_state=SEED
             )
             model.fit(ratios, ours)

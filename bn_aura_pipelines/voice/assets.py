@@ -1,0 +1,53 @@
+"""The analysis of every conversation as an asset, with checks on its distribution."""
+
+import dagster as dg
+
+from bn_aura_pipelines.database.resource import Aura, describe_table
+from bn_aura_pipelines.voice.keeping import analyse_changed
+from bn_aura_pipelines.voice.watching import shares, sudden_change
+
+OWNED = {"aura_ops.conversation_analysis": "conversation_analysis"}
+
+
+@dg.asset(
+    deps=["stg_conversations", "stg_messages", "stg_customers", "stg_staff", "stg_leads", "sentiment_model"],
+    group_name="voice",
+    description="Sentiment, satisfaction, concerns and tone of every conversation, or why there is no analysis.",
+    kinds={"postgres", "table"},
+    owners=["team:data-science"],
+    metadata={"dagster/table_name": "aura_ops.conversation_analysis"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "sentiment_shares",
+            asset="conversation_analysis",
+            description="No class of sentiment has suddenly become much more or less frequent.",
+        )
+    ],
+)
+def conversation_analysis(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+    with aura.begin(context) as connection:
+        result = analyse_changed(connection, context.log.info)
+        change = sudden_change(connection)
+        return dg.MaterializeResult(
+            metadata={
+                **describe_table(connection, "aura_ops.conversation_analysis"),
+                **shares(connection),
+                "analysed": result.analysed,
+                "without_anything_to_analyse": result.not_analysed,
+                "removed": result.removed,
+                "rows_written": result.written,
+                "provider": result.provider,
+                "model_version": result.model_version,
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="sentiment_shares",
+                    passed=not change,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=change or "The shares of the last four weeks are those of the weeks before.",
+                )
+            ],
+        )
+
+
+assets = [conversation_analysis]
