@@ -4,12 +4,16 @@ import dagster as dg
 
 from bn_aura_pipelines.database.resource import Aura, describe_table
 from bn_aura_pipelines.models.churn.cards import candidates_table
+from bn_aura_pipelines.models.leads.cards import coverage_plot
+from bn_aura_pipelines.models.leads.forecast import forecast
 from bn_aura_pipelines.models.leads.history import record
 from bn_aura_pipelines.models.leads.scoring import score, write_back
 from bn_aura_pipelines.models.leads.training import train
 
 OWNED = {
     "aura_models.lead_scores": "lead_scores",
+    "aura_models.lead_forecasts": "lead_forecasts",
+    "aura_models.lead_forecast_backtests": "lead_forecasts",
     "aura_ops.lead_stage_history": "lead_stage_history",
 }
 
@@ -91,4 +95,28 @@ def lead_stage_history(context: dg.AssetExecutionContext, aura: Aura) -> dg.Mate
         )
 
 
-assets = [lead_model, lead_scores, lead_stage_history]
+@dg.asset(
+    deps=[lead_scores, "lead_facts", "stg_leads"],
+    group_name="models",
+    description="Wins and THB that open leads will bring within 30, 60 and 90 days, back-tested on twelve past months.",
+    kinds={"postgres", "table", "forecast"},
+    owners=["team:sales"],
+    metadata={"dagster/table_name": "aura_models.lead_forecasts"},
+)
+def lead_forecasts(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+    with aura.begin(context) as connection:
+        result = forecast(connection)
+        return dg.MaterializeResult(
+            metadata={
+                **describe_table(connection, "aura_models.lead_forecasts"),
+                "open_leads": result.open_leads,
+                "rows_written": result.written,
+                "backtested_months": result.months,
+                "wins_coverage": result.wins_coverage if result.wins_coverage is not None else "no back-test",
+                "thb_coverage": result.thb_coverage if result.thb_coverage is not None else "no back-test",
+                "backtest": dg.MetadataValue.md(coverage_plot(connection)),
+            }
+        )
+
+
+assets = [lead_model, lead_scores, lead_stage_history, lead_forecasts]

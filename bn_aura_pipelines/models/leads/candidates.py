@@ -28,7 +28,7 @@ Kind = Literal["points", "logistic", "xgboost", "hybrid"]
 HYBRID_LEADS = 200
 # The latest decided leads that the level of all probabilities is set by.
 RECENT_LEADS = 1000
-RIDGE = 10.0
+RIDGE = 20.0
 # What the points mean before anything is known: one win in five, and odds that grow by e^.75 for 25 points of 100.
 PRIOR_RATE, PRIOR_LEADS = 0.2, 20.0
 POINTS_SLOPE, POINTS_SLOPE_SD = 0.75, 0.5
@@ -152,8 +152,11 @@ class Explanation:
     points: Array
 
 
-def fit_all(values: pd.DataFrame, won: Array, clinics: Sequence[str], fields: Sequence[Field]) -> list[LeadModel]:
-    """Every candidate, fitted on decided leads in time order; without both outcomes only the points."""
+def fit_all(
+    values: pd.DataFrame, won: Array, clinics: Sequence[str], fields: Sequence[Field], boosted: bool = True
+) -> list[LeadModel]:
+    """Every candidate, fitted on decided leads in time order; without both outcomes only the points. Without `boosted`
+    the points and logistic regression, for who needs many fits."""
     import numpy as np
 
     line = fit_points(points.total(values), won)
@@ -173,10 +176,10 @@ def fit_all(values: pd.DataFrame, won: Array, clinics: Sequence[str], fields: Se
             coefficients=weights[:-1].tolist(),
             intercept=float(weights[-1]),
             covariance=covariance.tolist(),
-            booster_ubj=_boost(x, won),
+            booster_ubj=_boost(x, won) if boosted else b"",
             decided=dict(zip(names.tolist(), counts.tolist(), strict=True)),
         )
-        candidates += [replace(learnt, kind=kind) for kind in ("logistic", "xgboost", "hybrid")]
+        candidates += [learnt, *(replace(learnt, kind=kind) for kind in ("xgboost", "hybrid") if boosted)]
     return [recalibrated(model, values, won, clinics) for model in candidates]
 
 

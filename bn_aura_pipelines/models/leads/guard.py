@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Below these counts no comparison means anything.
 LEAST_OPEN = 10
 LEAST_DECIDED = 50
-LEAST_FOR_ERAS = 400
+LEAST_FOR_ERAS = 100
 # Chance of so few open leads if they were like the decided ones, below which it is no chance.
 UNLIKELY = 1e-4
 # A field that separates won from lost this well by itself was written by somebody who knew.

@@ -216,11 +216,11 @@ def inspect_rows(train: LeadRows, open_leads: LeadRows) -> Inspection:
     return inspect(values, won, np.concatenate([train.created, open_leads.created]))
 
 
-def fit(train: LeadRows, inspection: Inspection) -> list[LeadModel]:
-    """Every candidate on these decided leads, with the fields that the guard lets through."""
+def fit(train: LeadRows, inspection: Inspection, boosted: bool = True) -> list[LeadModel]:
+    """Every candidate on these decided leads, with the fields that the guard lets through; see `fit_all`."""
     fields = [learn_field(column_of(train.values, name)) for name in inspection.kept]
     known = [one for one in fields if one is not None]
-    return candidates.fit_all(train.values, train.won, train.clinics.tolist(), known)
+    return candidates.fit_all(train.values, train.won, train.clinics.tolist(), known, boosted)
 
 
 def predictions(parts: Split, open_leads: LeadRows) -> list[tuple[LeadModel, Array]]:
