@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     gemini_requests_per_minute: float = Field(default=3000, gt=0, description="Requests a minute that the key allows.")
     gemini_items_per_minute: float = Field(default=3000, gt=0, description="Texts a minute that the key allows.")
     gemini_tokens_per_minute: float = Field(default=1_000_000, gt=0, description="Tokens a minute that the key allows.")
+    api_pool_size: int = Field(default=8, ge=1, description="Connections that the read API keeps open.")
     embedding_requests_per_run: int | None = Field(
         default=None,
         description="Most requests that one sync of an entity may send to the provider; empty: no bound.",

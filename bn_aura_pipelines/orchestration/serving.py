@@ -1,4 +1,4 @@
-"""`bn-aura up`: the Dagster UI and its daemon as child processes, on the same database, until interrupted."""
+"""`bn-aura up`: the Dagster UI, its daemon and the read API as child processes, on one database, until interrupted."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ class NotServing(UserError):
     """A process that should serve has ended, or never answered."""
 
 
-def serve(database: Database, settings: Settings, host: str, port: int, progress: Callable[[str], None]) -> int:
-    """Start both, say when the UI answers, and stop both on Ctrl-C, SIGTERM, or when one of them ends.
+def serve(
+    database: Database, settings: Settings, host: str, port: int, api_port: int, progress: Callable[[str], None]
+) -> int:
+    """Start all three, say when they answer, and stop all on Ctrl-C, SIGTERM, or when one of them ends.
 
     Returns the exit code: 0 after an interruption. Raises NotServing when a process ended by itself.
     """
@@ -35,6 +37,7 @@ def serve(database: Database, settings: Settings, host: str, port: int, progress
     programs = {
         "dagster-webserver": ["-h", host, "-p", str(port), "-w", workspace, "--log-level", "warning"],
         "dagster-daemon": ["run", "-w", workspace, "--log-level", "warning"],
+        "bn-aura": ["api", "--host", host, "--port", str(api_port)],
     }
     asked_to_stop = False
 
@@ -50,13 +53,16 @@ def serve(database: Database, settings: Settings, host: str, port: int, progress
     }
     try:
         address = f"http://{host}:{port}"
-        _wait_for(f"{address}/server_info", lambda: asked_to_stop or _ended(children) is not None)
+        api_address = f"http://{host}:{api_port}"
+        for answers in (f"{address}/server_info", f"{api_address}/health"):
+            _wait_for(answers, lambda: asked_to_stop or _ended(children) is not None)
         if not asked_to_stop and _ended(children) is None:
-            progress(f"Dagster UI: {address}   (its files: {home}; Ctrl-C stops)")
+            progress(f"Dagster UI: {address}   (its files: {home})")
+            progress(f"read API:   {api_address}/docs   (Ctrl-C stops all)")
         while not asked_to_stop:
             name = _ended(children)
             if name is not None:
-                raise NotServing(f"{name} ended by itself: see its lines above; is port {port} already in use?")
+                raise NotServing(f"{name} ended by itself: see its lines above; are ports {port} and {api_port} free?")
             time.sleep(0.3)
     finally:
         _stop(children)

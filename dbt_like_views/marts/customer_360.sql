@@ -2,7 +2,7 @@
 -- materialized: table
 -- key: clinic_id, customer_id
 -- owner: analytics
--- index: clinic_id, churn_score desc, customer_id
+-- index: clinic_id, churn_rank, customer_id
 -- test: revenue_thb >= 0
 -- clinic_id: the tenant
 -- customer_id: the customer
@@ -22,6 +22,7 @@
 -- last_contact_at: the latest message, from either side
 -- churn_probability: probability of no completed visit in the next 90 days; null without a completed visit
 -- churn_score: the probability in percent, 0 to 100
+-- churn_rank: churn_score, or -1 without one: a column to page by that is never null
 -- churn_level: high from 70, medium from 40, else low
 -- churn_reasons_en: why, in English
 -- churn_reasons_th: why, in Thai
@@ -77,6 +78,7 @@ select
     t.last_contact_at,
     s.churn_probability,
     s.churn_score,
+    coalesce(s.churn_score, -1) as churn_rank,
     s.churn_level,
     s.churn_reasons_en,
     s.churn_reasons_th,

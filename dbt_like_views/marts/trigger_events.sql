@@ -2,7 +2,7 @@
 -- materialized: table
 -- key: event_id
 -- owner: crm
--- index: clinic_id, decided_at desc, event_id
+-- index: clinic_id, decided_at, event_id
 -- event_id: the decision; the same in every run
 -- clinic_id: the tenant
 -- rule: the rule that decided, see aura_ops.trigger_rules
