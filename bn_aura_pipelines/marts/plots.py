@@ -18,13 +18,23 @@ Plot = Callable[[sqlalchemy.Connection], str]
 INK = "#64748b"
 BLUE = "#2563eb"
 PALE = "#bfdbfe"
+SENTIMENT_COLORS = {"negative": "#dc2626", "neutral": "#94a3b8", "positive": BLUE, "not_analysed": "#e2e8f0"}
 MOST_MONTHS = 13
+MOST_WEEKS = 26
 
 COHORTS = """
     select cohort_month, month_number, sum(active_customers)::float8 / sum(cohort_size) as retention
     from aura_marts.cohort_retention
     where cohort_month > (select max(cohort_month) from aura_marts.cohort_retention) - make_interval(months => :months)
     group by cohort_month, month_number order by cohort_month, month_number
+"""
+WEEKS = """
+    select
+        cast(date_trunc('week', day) as date) as week, sum(negative) as negative, sum(neutral) as neutral,
+        sum(positive) as positive, sum(not_analysed + failed) as not_analysed
+    from aura_marts.voice_of_customer_daily
+    where day > (select max(day) from aura_marts.voice_of_customer_daily) - make_interval(weeks => :weeks)
+    group by 1 order by 1
 """
 STAGES = """
     select stage, sum(entered) as entered, sum(lost) as lost
@@ -79,9 +89,28 @@ def funnel_bars(connection: sqlalchemy.Connection) -> str:
     return _markdown(figure, "sales funnel")
 
 
+def sentiment_trend(connection: sqlalchemy.Connection) -> str:
+    """Conversations of each week by sentiment, those not analysed included, over the last half year."""
+    rows = connection.execute(text(WEEKS), {"weeks": MOST_WEEKS}).all()
+    if not rows:
+        return "No conversation yet."
+    figure, axes = _figure(7, 2.6)
+    weeks = [row.week for row in rows]
+    below = [0] * len(rows)
+    for name, color in SENTIMENT_COLORS.items():
+        heights = [int(getattr(row, name)) for row in rows]
+        axes.bar(weeks, heights, width=6, bottom=below, color=color, label=name.replace("_", " "))
+        below = [low + height for low, height in zip(below, heights, strict=True)]
+    axes.legend(fontsize=7, frameon=False, labelcolor=INK, ncols=len(SENTIMENT_COLORS), loc="upper left")
+    axes.set_ylim(0, max(below) * 1.25 + 1)
+    axes.set_title("Conversations a week by sentiment", fontsize=10, color=INK)
+    return _markdown(figure, "sentiment by week")
+
+
 PLOTS: Mapping[str, Plot] = {
     "aura_marts.cohort_retention": cohort_heatmap,
     "aura_marts.sales_funnel": funnel_bars,
+    "aura_marts.voice_of_customer_daily": sentiment_trend,
 }
 
 
