@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 
 from bn_aura_pipelines.models.bgnbd import BgNbd
 from bn_aura_pipelines.models.churn import candidates
 from bn_aura_pipelines.models.churn.candidates import FEATURES, ChurnModel
+from bn_aura_pipelines.models.churn.contributions import WORTH_IT, contributions
 from bn_aura_pipelines.models.judging import logit
 from bn_aura_pipelines_tests.models.simulated import snapshot_rows
 
@@ -31,7 +33,7 @@ def test_contributions_add_up_to_the_log_odds(kind: str) -> None:
     probability = MODELS[kind].predict(TEST)
     assert contributions.shape == (len(TEST), len(FEATURES))
     assert ((probability >= 0) & (probability <= 1)).all()
-    assert contributions.sum(axis=1) + base == pytest.approx(logit(probability), abs=1e-6)
+    assert contributions.sum(axis=1) + base == pytest.approx(logit(probability), rel=1e-5, abs=1e-5)
 
 
 def test_what_is_learnt_from_the_same_rows_is_the_same_to_the_bit() -> None:
@@ -66,3 +68,12 @@ def test_a_feature_that_is_null_for_everybody_harms_nobody() -> None:
         assert np.isfinite(model.predict(test)).all()
         assert np.isfinite(model.explain(test)[0]).all()
     assert {model.kind for model in candidates.fit_all(train, None)} == set(MODELS) - {"bgnbd"}
+
+
+def test_contributions_of_many_rows_equal_xgboosts_own() -> None:
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(MODELS["xgboost"].booster_ubj))
+    x = candidates.matrix(snapshot_rows(WORTH_IT + 50, seed=9), BGNBD)
+    exact = booster.predict(xgboost.DMatrix(x, feature_names=list(FEATURES)), pred_contribs=True)
+    assert contributions(booster, x) == pytest.approx(exact, abs=1e-5)
+    assert contributions(booster, x[:3]) == pytest.approx(exact[:3], abs=1e-5)

@@ -5,6 +5,7 @@ Which numbers the model weighs is in `candidates`; here they become sentences th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bn_aura_pipelines.models.churn.candidates import FEATURES
@@ -47,66 +48,19 @@ def write_reasons(rows: pd.DataFrame, contributions: Array, raised: NDArray[np.b
     order = np.argsort(-toward, axis=1, kind="stable")[:, :MOST_REASONS]
     pushing = np.take_along_axis(toward, order, axis=1) > 0
     pushing[:, 0] = True  # somebody must be named
-    english, thai = _sentences(rows)
-    return _join(english, order, pushing), _join(thai, order, pushing)
+    english, thai = np.full((2, *order.shape), None, object)
+    for number, topic in enumerate(TOPICS):
+        place = np.nonzero((order == number) & pushing)
+        columns, tell = SENTENCES[topic]
+        told = rows[list(columns)].iloc[place[0]]
+        pairs = [tell(*values) for values in zip(*(told[name].tolist() for name in columns), strict=True)]
+        english[place] = [pair[0] for pair in pairs]
+        thai[place] = [pair[1] for pair in pairs]
+    return _join(english), _join(thai)
 
 
-def _join(sentences: list[list[str]], order: NDArray[np.intp], pushing: NDArray[np.bool_]) -> list[str]:
-    chosen = zip(zip(*sentences, strict=True), order.tolist(), pushing.tolist(), strict=True)
-    return [
-        "; ".join(row[topic] for topic, pushes in zip(topics, pushed, strict=True) if pushes)
-        for row, topics, pushed in chosen
-    ]
-
-
-def _sentences(rows: pd.DataFrame) -> tuple[list[list[str]], list[list[str]]]:
-    """For each topic, in the order of TOPICS, the sentence of every row: English, Thai."""
-    column = {name: rows[name].tolist() for name in rows.columns}
-    both: list[list[tuple[str, str]]] = [
-        [_rhythm(*values) for values in zip(column["recency_days"], column["gap_mean_days"], strict=True)],
-        [
-            (
-                f"{year:.0f} visits in the last year, {quarter:.0f} in the last 90 days",
-                f"มา {year:.0f} ครั้งในปีที่ผ่านมา และ {quarter:.0f} ครั้งใน 90 วันล่าสุด",
-            )
-            for year, quarter in zip(column["visits_365d"], column["visits_90d"], strict=True)
-        ],
-        [
-            (
-                f"spent {year:,.0f} THB in the last year, {ticket:,.0f} THB a visit",
-                f"ใช้จ่าย {year:,.0f} บาทในปีที่ผ่านมา เฉลี่ย {ticket:,.0f} บาทต่อครั้ง",
-            )
-            for year, ticket in zip(column["revenue_365d_thb"], column["ticket_thb"], strict=True)
-        ],
-        [
-            (
-                f"{cancelled:.0f} cancelled and {missed:.0f} missed appointments in the last year",
-                f"ยกเลิกนัด {cancelled:.0f} ครั้ง และไม่มาตามนัด {missed:.0f} ครั้งในปีที่ผ่านมา",
-            )
-            for cancelled, missed in zip(column["cancellations_365d"], column["no_shows_365d"], strict=True)
-        ],
-        [
-            _contact(*values)
-            for values in zip(column["customer_messages_90d"], column["days_since_message"], strict=True)
-        ],
-        [
-            _booking(*values)
-            for values in zip(column["booking_ahead_days"], column["days_since_booking"], strict=True)
-        ],
-        [(f"customer for {days:,.0f} days", f"เป็นลูกค้ามา {days:,.0f} วัน") for days in column["tenure_days"]],
-        [
-            (f"{number:.1f} treatments a visit", f"ทำเฉลี่ย {number:.1f} รายการต่อครั้ง")
-            for number in column["treatments_per_visit"]
-        ],
-        [
-            (
-                f"{number:.0f} visits in the same season last year",
-                f"ช่วงเดียวกันของปีก่อนมา {number:.0f} ครั้ง",
-            )
-            for number in column["same_month_last_year"]
-        ],
-    ]
-    return [[pair[0] for pair in topic] for topic in both], [[pair[1] for pair in topic] for topic in both]
+def _join(sentences: NDArray[np.object_]) -> list[str]:
+    return ["; ".join(sentence for sentence in row if sentence) for row in sentences.tolist()]
 
 
 def _rhythm(recency: float, gap: float) -> tuple[str, str]:
@@ -136,3 +90,50 @@ def _booking(ahead: float, since: float) -> tuple[str, str]:
             f"ไม่มีนัดล่วงหน้า นัดครั้งล่าสุดเมื่อ {since:.0f} วันก่อน",
         )
     return f"next visit booked in {ahead:.0f} days", f"มีนัดครั้งต่อไปในอีก {ahead:.0f} วัน"
+
+
+def _visits(year: float, quarter: float) -> tuple[str, str]:
+    return (
+        f"{year:.0f} visits in the last year, {quarter:.0f} in the last 90 days",
+        f"มา {year:.0f} ครั้งในปีที่ผ่านมา และ {quarter:.0f} ครั้งใน 90 วันล่าสุด",
+    )
+
+
+def _spending(year: float, ticket: float) -> tuple[str, str]:
+    return (
+        f"spent {year:,.0f} THB in the last year, {ticket:,.0f} THB a visit",
+        f"ใช้จ่าย {year:,.0f} บาทในปีที่ผ่านมา เฉลี่ย {ticket:,.0f} บาทต่อครั้ง",
+    )
+
+
+def _attendance(cancelled: float, missed: float) -> tuple[str, str]:
+    return (
+        f"{cancelled:.0f} cancelled and {missed:.0f} missed appointments in the last year",
+        f"ยกเลิกนัด {cancelled:.0f} ครั้ง และไม่มาตามนัด {missed:.0f} ครั้งในปีที่ผ่านมา",
+    )
+
+
+def _tenure(days: float) -> tuple[str, str]:
+    return f"customer for {days:,.0f} days", f"เป็นลูกค้ามา {days:,.0f} วัน"
+
+
+def _treatments(number: float) -> tuple[str, str]:
+    return f"{number:.1f} treatments a visit", f"ทำเฉลี่ย {number:.1f} รายการต่อครั้ง"
+
+
+def _last_year(number: float) -> tuple[str, str]:
+    return f"{number:.0f} visits in the same season last year", f"ช่วงเดียวกันของปีก่อนมา {number:.0f} ครั้ง"
+
+
+# What each topic says: the columns it tells of, and the sentence in English and Thai.
+SENTENCES: dict[str, tuple[tuple[str, ...], Callable[..., tuple[str, str]]]] = {
+    "rhythm": (("recency_days", "gap_mean_days"), _rhythm),
+    "visits": (("visits_365d", "visits_90d"), _visits),
+    "spending": (("revenue_365d_thb", "ticket_thb"), _spending),
+    "attendance": (("cancellations_365d", "no_shows_365d"), _attendance),
+    "contact": (("customer_messages_90d", "days_since_message"), _contact),
+    "booking": (("booking_ahead_days", "days_since_booking"), _booking),
+    "tenure": (("tenure_days",), _tenure),
+    "treatments": (("treatments_per_visit",), _treatments),
+    "last_year": (("same_month_last_year",), _last_year),
+}
