@@ -69,3 +69,12 @@ def sample_gate(customers: int) -> None:
     from bn_aura_pipelines_tests.benchmarks.sample_gate import main
 
     sys.exit(0 if main(customers, click.echo) else 1)
+
+
+@bench.command()
+@click.option("--customers", type=int, multiple=True, help="A size to measure; may be given several times.")
+def features(customers: tuple[int, ...]) -> None:
+    """Time features, training and scoring of sample clinics, by default of 10,000 and 100,000 customers."""
+    from bn_aura_pipelines_tests.benchmarks.features import SIZES, main
+
+    sys.exit(0 if main(sorted(customers) or SIZES, click.echo) else 1)
