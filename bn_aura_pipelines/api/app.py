@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
 
 from bn_aura_pipelines.api.keys import hash_key
 from bn_aura_pipelines.api.resources import RESOURCES, Resource
@@ -44,7 +45,7 @@ def make_app(database: Database, pool_size: int = 8) -> FastAPI:
             app.state.pool = pool
             yield
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="BN-Aura read API",
         version="1",
         description="Materialized results of the pipelines. A key sees its own clinic and nothing else.",
