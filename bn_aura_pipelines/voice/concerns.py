@@ -1,7 +1,7 @@
 """What a customer minds or likes: the topics of an aesthetic clinic, found by patterns in Thai and English.
 
 A topic is mentioned, complained about or praised. Praise is looked for first and taken out of the text, so that
-"ไม่เจ็บ" (it does not hurt) is no complaint about pain.
+"ไม่เจ็บ" (it does not hurt) is no complaint about pain; and praise that is denied is a complaint.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ COMPILED = {
     )
     for name, topic in TOPICS.items()
 }
+# Right before a praise: "ไม่ตรงเวลา" (not on time), "no visible results", "was not really clean".
+DENIAL = re.compile(
+    r"(?:ไม่|ไม่ค่อย|ไม่ได้|\b(?:no|not|never|isn't|wasn't|aren't|weren't|didn't)(?: \w+)?\s)$", re.IGNORECASE
+)
 SENTENCE_END = re.compile(r"[\n.!?。]+|(?<=ค่ะ)\s|(?<=คะ)\s|(?<=ครับ)\s")
 LONGEST_QUOTE = 140
 
@@ -38,10 +42,12 @@ def find(text: str) -> Found:
     plain = SPACES.sub(" ", text[:MOST_CHARACTERS])
     complained, praised, mentioned = [], [], []
     for name, (praise, complaint, mention) in COMPILED.items():
-        rest, number = praise.subn(" ", plain)
+        matches = list(praise.finditer(plain))
+        denied = [match for match in matches if DENIAL.search(plain, max(match.start() - 24, 0), match.start())]
+        number = len(matches) - len(denied)
         if number:
             praised.append(name)
-        if complaint.search(rest):
+        if denied or complaint.search(praise.sub(" ", plain)):
             complained.append(name)
         elif not number and mention.search(plain):
             mentioned.append(name)
