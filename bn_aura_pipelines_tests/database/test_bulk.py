@@ -96,7 +96,7 @@ def test_an_empty_frame_empties_the_table(connection: sqlalchemy.Connection) -> 
 
 
 def test_columns_go_by_name_and_the_rest_takes_its_default(connection: sqlalchemy.Connection) -> None:
-    frame = figures("2026-01-01", 1)[["words", "amount", "id", "month"]]
+    frame = figures("2026-01-01", 1).reindex(columns=["words", "amount", "id", "month"])
     copy_frame(connection, frame, sql.Identifier("aura_models", "figures"))
     row = connection.exec_driver_sql(EVERYTHING).one()
     assert tuple(row) == ("2026-01-01", 0, 1.0, "no. 0", "by default")
