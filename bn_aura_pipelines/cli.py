@@ -19,6 +19,7 @@ from bn_aura_pipelines.database.connections import Database, open_database
 from bn_aura_pipelines.database.opening import open_migrated
 from bn_aura_pipelines.embeddings.commands import embeddings, search
 from bn_aura_pipelines.errors import UserError
+from bn_aura_pipelines.models.commands import models
 from bn_aura_pipelines.settings import get_settings
 
 DEMO_CUSTOMERS = 2_000
@@ -47,6 +48,7 @@ def cli() -> None:
 
 
 cli.add_command(bench)
+cli.add_command(models)
 
 
 def opened() -> Database:

@@ -24,6 +24,10 @@ class ModelUnusable(UserError):
     """A stored model cannot be used: corrupted, or made for other features."""
 
 
+class ModelUnknown(UserError):
+    """The registry has no such version."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One trained model as the registry holds it."""
@@ -136,6 +140,28 @@ def store(connection: sqlalchemy.Connection, entry: Entry, judgements: Sequence[
             ),
             [{"model": entry.model, "version": entry.version, **judgement.as_dict()} for judgement in judgements],
         )
+
+
+def promote(connection: sqlalchemy.Connection, model: str, version: int) -> int | None:
+    """Let a version score from now on, and give the one that did until now; this is also how one rolls back.
+
+    Raises ModelUnknown, and ModelUnusable when the version is damaged.
+    """
+    chosen = _one(connection, "model = :model and version = :version", {"model": model, "version": version})
+    if chosen is None:
+        raise ModelUnknown(f"There is no version {version} of model {model!r}: `bn-aura models list` shows them all.")
+    holder = text(
+        "update aura_models.registry set alias = null where model = :model and alias = 'champion' returning version"
+    )
+    before = connection.execute(holder, {"model": model}).scalar()
+    connection.execute(
+        text(
+            "update aura_models.registry set alias = 'champion', promoted = true"
+            " where model = :model and version = :version"
+        ),
+        {"model": model, "version": version},
+    )
+    return before
 
 
 def judgements(connection: sqlalchemy.Connection, model: str, version: int) -> tuple[Judgement, ...]:

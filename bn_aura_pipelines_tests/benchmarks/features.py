@@ -44,7 +44,7 @@ def main(sizes: Sequence[int] = SIZES, report: Callable[[str], None] = lambda li
         if size == sizes[0]:
             report("| customers | " + " | ".join(found[size]) + " |")
             report("|---" * (len(found[size]) + 1) + "|")
-        report(f"| {size:,} | " + " | ".join(f"{value:,.4g}" for value in found[size].values()) + " |")
+        report(f"| {size:,} | " + " | ".join(f"{_written(value)}" for value in found[size].values()) + " |")
     largest, good = found[sizes[-1]], True
     for name, most in MOST.items():
         good &= largest[name] <= most
@@ -56,6 +56,10 @@ def main(sizes: Sequence[int] = SIZES, report: Callable[[str], None] = lambda li
             f"{'reached' if growth <= more else 'missed'}: {name} grow {growth:.1f} times for {more:g} times as many"
         )
     return good
+
+
+def _written(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.2f}"
 
 
 def measure(address: str) -> dict[str, float]:

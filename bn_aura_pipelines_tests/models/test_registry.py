@@ -93,3 +93,14 @@ def test_a_damaged_version_is_refused_with_its_remedy(database: Database, damage
         connection.exec_driver_sql(f"update aura_models.registry set {damage}")
         with pytest.raises(registry.ModelUnusable, match=message):
             registry.champion(connection, "churn")
+
+
+def test_rolling_back_moves_the_alias_and_scores_with_the_earlier_version(database: Database) -> None:
+    store(database, entry(1, SPRING), entry(2, SPRING))
+    with database.begin(SUMMER) as connection:
+        assert registry.promote(connection, "churn", 1) == 2
+        found = registry.champion(connection, "churn")
+        assert found is not None and found.version == 1
+        assert registry.promote(connection, "churn", 2) == 1
+    with database.begin(SUMMER) as connection, pytest.raises(registry.ModelUnknown, match="bn-aura models list"):
+        registry.promote(connection, "churn", 9)
