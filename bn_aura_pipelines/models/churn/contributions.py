@@ -42,9 +42,11 @@ def contributions(booster: xgboost.Booster, x: Array) -> Array:
         example[passed] = rows
         present = np.flatnonzero(np.bincount(passed, minlength=groups))
         first = example[present]
-        some = xgboost.DMatrix(x[first], feature_names=names)
+        some = xgboost.DMatrix(x[first], feature_names=names, nthread=1)
         # Each answer holds the base score once more: it is counted for the first tree alone.
-        found = booster[number : number + 1].predict(some, pred_contribs=True).astype(float)
+        one = booster[number : number + 1]
+        one.set_param({"nthread": 1})  # for a few rows threads only wait for each other
+        found = one.predict(some, pred_contribs=True).astype(float)
         found = found.reshape(len(first), x.shape[1] + 1)
         if number == 0:
             base = float(found[0, -1] - _mean(tree))
