@@ -94,10 +94,13 @@ class LeadModel:
 
     def predict(self, values: pd.DataFrame, clinics: Sequence[str]) -> Array:
         """P(won), shape (n,)."""
-        return self.explain(values, clinics).probability
+        return self.explain(values, clinics, exact=False).probability
 
-    def explain(self, values: pd.DataFrame, clinics: Sequence[str]) -> Explanation:
-        """Probability, its 80 % interval and what each column and the points add to the log-odds."""
+    def explain(self, values: pd.DataFrame, clinics: Sequence[str], exact: bool = True) -> Explanation:
+        """Probability, its 80 % interval and what each column and the points add to the log-odds.
+
+        What trees add is split exactly (SHAP), or without `exact` along their paths: the same sum, ten times as fast.
+        """
         import numpy as np
 
         rows = len(values)
@@ -108,7 +111,7 @@ class LeadModel:
             return _explanation(odds, np.full(rows, 1.0), np.zeros((rows, 0)), from_points, total)
         x = encode(values, self.fields)
         standard = (x - np.array(self.mean)) / np.array(self.scale)
-        learnt, base = self._learnt(x, standard)
+        learnt, base = self._learnt(x, standard, exact)
         weight = np.ones(rows)
         if self.kind == "hybrid":
             known = np.array([self.decided.get(clinic, 0) for clinic in clinics], float)
@@ -121,22 +124,23 @@ class LeadModel:
         odds = weight * base + (1 - weight) * self.points_line[0] + learnt.sum(axis=1) + from_points + self.shift
         return _explanation(odds, deviation, learnt, from_points, total)
 
-    def _learnt(self, x: Array, standard: Array) -> tuple[Array, float]:
+    def _learnt(self, x: Array, standard: Array, exact: bool) -> tuple[Array, float]:
         """What each column adds (n, columns), and the base: linear, trees, or for the hybrid the mean of both."""
         linear = standard * self.coefficients
         if self.kind == "logistic":
             return linear, self.intercept
-        trees, base = self._trees(x)
+        trees, base = self._trees(x, exact)
         if self.kind == "xgboost":
             return trees, base
         return (linear + trees) / 2, (self.intercept + base) / 2
 
-    def _trees(self, x: Array) -> tuple[Array, float]:
+    def _trees(self, x: Array, exact: bool) -> tuple[Array, float]:
         import xgboost
 
         booster = xgboost.Booster()
         booster.load_model(bytearray(self.booster_ubj))
-        added = booster.predict(xgboost.DMatrix(x), pred_contribs=True).astype(float)
+        booster.set_param({"nthread": 0})  # every core: unlike training, prediction does not depend on their number
+        added = booster.predict(xgboost.DMatrix(x), pred_contribs=True, approx_contribs=not exact).astype(float)
         return added[:, :-1], float(added[0, -1]) if len(added) else 0.0
 
 

@@ -103,27 +103,90 @@ def read_values(facts: pd.DataFrame, only: Collection[str] | None = None) -> pd.
     import numpy as np
     import pandas as pd
 
-    columns: dict[str, Any] = {}
-    for name in COLUMNS:
-        if only is None or name in only:
-            columns[name] = facts[name].to_numpy()
+    columns: dict[str, Any] = {name: facts[name].to_numpy() for name in COLUMNS if only is None or name in only}
+    wanted = None if only is None else frozenset(only)
+    contents = facts["metadata"].tolist()
+    columns.update(_read_quickly(contents, wanted) or _read_anything(contents, wanted))
+    for name in wanted or ():
+        if name not in columns:
+            columns[name] = np.full(len(facts), np.nan, object)
+    return pd.DataFrame(columns, index=facts.index)
+
+
+def _read_anything(contents: list[Any], wanted: frozenset[str] | None) -> dict[str, Any]:
+    """The fields of JSON objects, one by one."""
+    import numpy as np
+
     places: dict[str, list[int]] = {}
     found: dict[str, list[float | str]] = {}
-    wanted = None if only is None else frozenset(only)
-    for place, content in enumerate(facts["metadata"].tolist()):
+    for place, content in enumerate(contents):
         for key, value in flatten(content).items():
             name = f"metadata.{key}"
             if wanted is None or name in wanted:
                 places.setdefault(name, []).append(place)
                 found.setdefault(name, []).append(value)
+    columns: dict[str, Any] = {}
     for name, values in found.items():
-        column = np.full(len(facts), np.nan, object)
+        column = np.full(len(contents), np.nan, object)
         column[places[name]] = values
         columns[name] = column
-    for name in wanted or ():
-        if name not in columns:
-            columns[name] = np.full(len(facts), np.nan, object)
-    return pd.DataFrame(columns, index=facts.index)
+    return columns
+
+
+def _read_quickly(contents: list[Any], wanted: frozenset[str] | None) -> dict[str, Any] | None:
+    """The same through Arrow, ten times as fast; None where a field holds several kinds of things, or what Arrow would
+    read as more than it is, such as a date."""
+    import io
+
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
+
+    if not contents or not all(isinstance(content, str) and content.startswith("{") for content in contents):
+        return None
+    try:
+        table = arrow_json.read_json(
+            io.BytesIO("\n".join(contents).encode()), arrow_json.ReadOptions(block_size=1 << 24)
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    columns: dict[str, Any] = {}
+    if table.num_rows != len(contents):
+        return None
+    whole = all(_add_leaves(f"metadata.{name}", table[name], wanted, columns) for name in table.column_names)
+    return columns if whole else None
+
+
+def _add_leaves(name: str, column: Any, wanted: frozenset[str] | None, columns: dict[str, Any]) -> bool:
+    """Put the scalars at and below a column into `columns`; whether all of them were understood."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_struct(kind):
+        return all(
+            _add_leaves(
+                f"{name}.{field.name}",
+                pc.call_function("struct_field", [column], pc.StructFieldOptions([field.name])),
+                wanted,
+                columns,
+            )
+            for field in kind
+        )
+    if pa.types.is_null(kind) or pa.types.is_list(kind) or (wanted is not None and name not in wanted):
+        return True
+    if name in columns:  # {"a": {"b": 1}, "a.b": 2}
+        return False
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        columns[name] = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(float)
+        return bool(np.isfinite(columns[name][column.is_valid().to_numpy(zero_copy_only=False)]).all())
+    if pa.types.is_boolean(kind) or pa.types.is_string(kind):
+        texts = [text.strip()[:LONGEST_TEXT] if text else "" for text in column.cast(pa.string()).to_pylist()]
+        values = np.array(texts, object)
+        values[values == ""] = np.nan
+        columns[name] = values
+        return True
+    return False
 
 
 def column_of(values: pd.DataFrame, name: str) -> pd.Series:

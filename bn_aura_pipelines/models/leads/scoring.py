@@ -54,7 +54,8 @@ def score(connection: sqlalchemy.Connection) -> ScoringResult:
     driver.execute("drop table if exists pg_temp.lead_facts_now, pg_temp.fresh_lead_scores")
     driver.execute(
         f"create temporary table lead_facts_now on commit drop as select row_number() over () as place, lead_id,"
-        f" clinic_id, {', '.join(COLUMNS)}, metadata from aura_features.lead_facts where clinic_id is not null"
+        f" clinic_id, {', '.join(COLUMNS)}, metadata, (is_won is null)::int as is_open"
+        " from aura_features.lead_facts where clinic_id is not null"
     )
     driver.execute("create index on pg_temp.lead_facts_now (place)")
     driver.execute("create temporary table fresh_lead_scores (like aura_models.lead_scores) on commit drop")
@@ -63,7 +64,7 @@ def score(connection: sqlalchemy.Connection) -> ScoringResult:
     while True:
         facts = read_frame(
             connection,
-            f"select lead_id, clinic_id, {', '.join(COLUMNS)}, metadata from pg_temp.lead_facts_now"
+            f"select lead_id, clinic_id, is_open, {', '.join(COLUMNS)}, metadata from pg_temp.lead_facts_now"
             f" where place > {rows} and place <= {rows + PIECE}",
         )
         if facts.empty:
@@ -102,19 +103,27 @@ def champion_model(connection: sqlalchemy.Connection) -> tuple[int, LeadModel]:
 
 
 def score_facts(model: LeadModel, facts: pd.DataFrame, version: int) -> pd.DataFrame:
-    """The rows of `aura_models.lead_scores` for lead facts."""
+    """The rows of `aura_models.lead_scores` for lead facts; reasons are written for open leads."""
     import numpy as np
 
     values = read_values(facts, only=model.needs)
-    found = model.explain(values, facts["clinic_id"].astype(str).tolist())
+    clinics = facts["clinic_id"].astype(str).to_numpy(object)
+    found = model.explain(values, clinics.tolist(), exact=False)
     parts = points.four_parts(values)
     if model.fields:
         filled = values[[field.name for field in model.fields]].notna().to_numpy().mean(axis=1)
     else:
         filled = (~np.isnan(parts)).mean(axis=1)
     number = np.rint(found.probability * 100).astype(int)
-    raised = found.columns.sum(axis=1) + found.from_points >= 0
-    english, thai = write_reasons(values, model.fields, found.columns, found.from_points, found.points, raised)
+    # Only who reads the board asks why, and it holds the open leads.
+    waiting = np.flatnonzero(facts["is_open"].to_numpy() == 1)
+    english, thai = np.full(len(facts), "", object), np.full(len(facts), "", object)
+    if len(waiting):
+        asked = model.explain(values.iloc[waiting], clinics[waiting].tolist())
+        raised = asked.columns.sum(axis=1) + asked.from_points >= 0
+        english[waiting], thai[waiting] = write_reasons(
+            values.iloc[waiting], model.fields, asked.columns, asked.from_points, asked.points, raised
+        )
     scores = facts.filter(["lead_id", "clinic_id"]).assign(model_version=version)
     scores["win_probability"] = found.probability
     scores["win_low"] = np.minimum(found.low, found.probability)
