@@ -8,6 +8,7 @@ writes nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -16,7 +17,9 @@ import sqlalchemy
 from psycopg import sql
 
 from bn_aura_pipelines.database.connections import psycopg_connection
-from bn_aura_pipelines.database.view_files import View, ViewError
+from bn_aura_pipelines.database.view_files import View, ViewError, load_views
+
+log = logging.getLogger(__name__)
 
 
 def build(connection: sqlalchemy.Connection, views: Iterable[View]) -> dict[str, int]:
@@ -49,17 +52,40 @@ def _place(view: View, error: psycopg.Error) -> str:
 def _build_view(driver: psycopg.Connection[Any], view: View) -> int:
     if _built_hash(driver, view) == view.definition_hash and _exists(driver, view):
         return 0
-    # Its columns may have changed, so it goes with the views that stand on it; those are built again by their own
-    # change of hash: forgetting it is enough.
-    for dependent in dependent_views(driver, view.relation):
-        driver.execute("delete from aura_ops.relations where relation = %s", (dependent,))
-    driver.execute(sql.SQL("drop view if exists {} cascade").format(view.identifier))
+    # Its columns may have changed, so it goes with the views that stand on it.
+    standing = drop_relation(driver, view.relation)
     driver.execute(
         sql.SQL("create view {} with (security_invoker = true) as {}").format(view.identifier, _raw(view.query))
     )
     _describe(driver, view)
     _remember(driver, view)
+    restore_views(driver, standing, load_views(view.path.parent.parent))
     return 0
+
+
+def drop_relation(driver: psycopg.Connection[Any], relation: str) -> list[str]:
+    """Drop and forget a view or table and the views that stand on it; returns the `schema.name` of these. Tables that
+    were computed from it stay: they do not hang on it."""
+    gone = dependent_views(driver, relation)
+    driver.execute("delete from aura_ops.relations where relation = any(%s)", (gone,))
+    found = driver.execute("select relkind = 'v' from pg_class where oid = to_regclass(%s)", (relation,)).fetchone()
+    if found:
+        kind = sql.SQL("view") if found[0] else sql.SQL("table")
+        driver.execute(sql.SQL("drop {} {} cascade").format(kind, sql.Identifier(*relation.split("."))))
+    return [name for name in gone if name != relation]
+
+
+def restore_views(driver: psycopg.Connection[Any], relations: Collection[str], views: Iterable[View]) -> None:
+    """Build those of `views` (in dependency order) that were dropped with another, so that building one of them alone
+    leaves none missing. One whose file already reads what is not there yet is left to its own turn, which comes in
+    every run of the whole graph and says what is wrong if it still does not stand."""
+    for view in views:
+        if view.relation in relations:
+            try:
+                with driver.transaction():
+                    _build_view(driver, view)
+            except psycopg.ProgrammingError as error:
+                log.warning("%s is not built yet: %s", view.relation, error.diag.message_primary)
 
 
 def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
@@ -72,11 +98,12 @@ def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
     )
     _check_rows(driver, view, fresh)
     if _built_hash(driver, view) != view.definition_hash or not _exists(driver, view):
-        driver.execute(sql.SQL("drop table if exists {} cascade").format(view.identifier))
+        standing = drop_relation(driver, view.relation)
         driver.execute(sql.SQL("create table {} as table {} with no data").format(view.identifier, fresh))
         _index(driver, view)
         _describe(driver, view)
         _remember(driver, view)
+        restore_views(driver, standing, load_views(view.path.parent.parent))
     protect(driver, view.schema, view.name)
     return merge(driver, view.identifier, fresh, view.key)
 

@@ -15,7 +15,8 @@ import sqlalchemy
 from psycopg import sql
 
 from bn_aura_pipelines.database.connections import psycopg_connection
-from bn_aura_pipelines.database.views import dependent_views
+from bn_aura_pipelines.database.view_files import load_views
+from bn_aura_pipelines.database.views import drop_relation, restore_views
 from bn_aura_pipelines.sources.catalog import ActualColumn, read_columns
 from bn_aura_pipelines.sources.contract import TABLES, Column, ColumnType, SourceTable
 
@@ -41,8 +42,7 @@ def source_relation(table: SourceTable) -> str:
 def build_source_relations(connection: sqlalchemy.Connection) -> list[str]:
     """Bring the views up to what this database has; returns those that were built or rewritten.
 
-    Views that stood on a rewritten one are dropped with it when its columns moved, and forgotten in
-    `aura_ops.relations`, so that the next build makes them again.
+    Views that stood on a rewritten one are dropped with it when its columns moved, and built again on the new one.
     """
     driver = psycopg_connection(connection)
     actual = read_columns(connection)
@@ -91,9 +91,9 @@ def _build(driver: psycopg.Connection[Any], relation: str, query: str, comment: 
         with driver.transaction():
             driver.execute(create)
     except psycopg.errors.InvalidTableDefinition:  # its columns moved, so it goes with the views that stand on it
-        driver.execute("delete from aura_ops.relations where relation = any(%s)", (dependent_views(driver, relation),))
-        driver.execute(sql.SQL("drop view {} cascade").format(view))
+        standing = drop_relation(driver, relation)
         driver.execute(create)
+        restore_views(driver, standing, load_views())
     driver.execute(sql.SQL("comment on view {} is {}").format(view, sql.Literal(comment)))
     driver.execute(
         "insert into aura_ops.relations (relation, definition_hash) values (%s, %s)"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
 
-from bn_aura_pipelines.database.connections import Database
+from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.database.lineage import column_lineage, read_columns
 from bn_aura_pipelines.database.view_files import ViewError, load_views
 from bn_aura_pipelines.database.views import build
@@ -29,7 +30,7 @@ def build_folder(database: Database, folder: Path) -> dict[str, int]:
         return build(connection, load_views(folder))
 
 
-def ask(database: Database, statement: str) -> list[tuple[object, ...]]:
+def ask(database: Database, statement: str) -> list[tuple[Any, ...]]:
     with database.begin() as connection:
         return [tuple(row) for row in connection.execute(sqlalchemy.text(statement))]
 
@@ -72,6 +73,70 @@ def test_a_changed_definition_is_built_anew_with_what_stands_on_it(database: Dat
     write(tmp_path, "staging.z", "select 6 as id, 'new' as word", kind="view")
     build_folder(database, tmp_path)
     assert ask(database, "select id from aura_marts.a") == [(6,)]
+
+
+def build_one(database: Database, folder: Path, relation: str) -> None:
+    """What materializing one asset in the UI does."""
+    load_views.cache_clear()
+    with database.begin() as connection:
+        build(connection, [view for view in load_views(folder) if view.relation == relation])
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"), [("view", "view"), ("table", "table"), ("view", "table"), ("table", "view")]
+)
+def test_a_changed_view_built_alone_leaves_none_above_it_missing(
+    database: Database, tmp_path: Path, kind: str, other: str
+) -> None:
+    write(tmp_path, "staging.z", "select 5 as id", kind=kind)
+    write(tmp_path, "staging.y", "select id from aura_staging.z", kind="view")
+    write(tmp_path, "staging.x", "select id from aura_staging.y", kind="view")
+    write(tmp_path, "marts.a", "select id from aura_staging.x")
+    build_folder(database, tmp_path)
+    write(tmp_path, "staging.z", "select 6 as id, 'new' as word", kind=other)
+    build_one(database, tmp_path, "aura_staging.z")
+    assert ask(database, "select x.id, a.id from aura_staging.x, aura_marts.a") == [(6, 5)]
+    build_one(database, tmp_path, "aura_marts.a")
+    assert ask(database, "select id from aura_marts.a") == [(6,)]
+    assert ask(database, "select count(*) from aura_ops.relations") == [(4,)]
+
+
+def test_a_view_above_that_cannot_stand_yet_waits_for_its_turn(database: Database, tmp_path: Path) -> None:
+    write(tmp_path, "staging.z", "select 5 as id", kind="view")
+    write(tmp_path, "staging.zz", "select id from aura_staging.z", kind="view")
+    build_folder(database, tmp_path)
+    write(tmp_path, "staging.a_new", "select 1 as id, 1 as part", kind="view")
+    write(tmp_path, "staging.z", "select 6 as id", kind="view")
+    write(tmp_path, "staging.zz", "select z.id + part as id from aura_staging.z, aura_staging.a_new", kind="view")
+    build_one(database, tmp_path, "aura_staging.z")
+    assert ask(database, "select to_regclass('aura_staging.zz')") == [(None,)]
+    build_folder(database, tmp_path)
+    assert ask(database, "select id from aura_staging.zz") == [(7,)]
+
+
+def test_a_mart_is_read_and_protected_while_it_is_built(database: Database, tmp_path: Path) -> None:
+    clinics = "select (n || '0000000-0000-0000-0000-000000000000')::uuid as clinic_id, n as id from"
+    write(tmp_path, "marts.a", f"{clinics} generate_series(1, 3) as n")
+    build_folder(database, tmp_path)
+    catalog = "select oid, relrowsecurity, relacl::text from pg_class where oid = 'aura_marts.a'::regclass"
+    policies = "select xmin::text, polname from pg_policy where polrelid = 'aura_marts.a'::regclass order by 2"
+    before = [ask(database, catalog.replace("::", "\\:\\:")), ask(database, policies.replace("::", "\\:\\:"))]
+    seen = "select id from aura_marts.a order by id"
+    with database.begin() as building:
+        driver = psycopg_connection(building)
+        driver.execute("insert into aura_marts.a values ('20000000-0000-0000-0000-000000000000', 9)")
+        build(building, load_views(tmp_path))
+        driver.execute("update aura_marts.a set id = id + 10")
+        with database.begin() as reading:
+            reading.exec_driver_sql("set local lock_timeout = '2s'")
+            reading.exec_driver_sql("set local role aura_api")
+            assert reading.exec_driver_sql(seen).all() == []
+            reading.exec_driver_sql("select set_config('aura.clinic_id', '20000000-0000-0000-0000-000000000000', true)")
+            assert reading.exec_driver_sql(seen).scalars().all() == [2]
+    build_folder(database, tmp_path)
+    after = [ask(database, catalog.replace("::", "\\:\\:")), ask(database, policies.replace("::", "\\:\\:"))]
+    assert after == before
+    assert ask(database, seen) == [(1,), (2,), (3,)]
 
 
 @pytest.mark.parametrize(
