@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Below these counts no comparison means anything.
 LEAST_OPEN = 10
 LEAST_DECIDED = 50
-LEAST_FOR_ERAS = 100
+LEAST_FOR_ERAS = 400
 # Chance of so few open leads if they were like the decided ones, below which it is no chance.
 UNLIKELY = 1e-4
 # A field that separates won from lost this well by itself was written by somebody who knew.
@@ -175,9 +175,11 @@ def _rates(codes: NDArray[np.intp], truth: Array) -> Array:
 
 
 def _auc(truth: Array, score: Array) -> float:
-    from sklearn.metrics import roc_auc_score
+    """Area under the ROC curve by ranks: a tenth of the time of scikit-learn's, which checks what is known here."""
+    from scipy.stats import rankdata
 
-    return float(roc_auc_score(truth, score))
+    wins = truth.sum()
+    return float((rankdata(score)[truth == 1].sum() - wins * (wins + 1) / 2) / (wins * (len(truth) - wins)))
 
 
 def _strength(codes: NDArray[np.intp], truth: Array) -> float:
