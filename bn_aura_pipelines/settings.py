@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -50,6 +51,21 @@ class Settings(BaseSettings):
     gemini_items_per_minute: float = Field(default=3000, gt=0, description="Texts a minute that the key allows.")
     gemini_tokens_per_minute: float = Field(default=1_000_000, gt=0, description="Tokens a minute that the key allows.")
     api_pool_size: int = Field(default=8, ge=1, description="Connections that the read API keeps open.")
+    voice_mode: Literal["local", "hybrid", "gemini"] = Field(
+        default="local",
+        description="Who analyses conversations: local (no network), gemini, or hybrid: Gemini where the local model "
+        "is unsure.",
+    )
+    voice_model: str = Field(default="gemini-2.5-flash", description="The Gemini model that analyses conversations.")
+    voice_unsure_below: float = Field(
+        default=0.6, ge=0, le=1, description="In hybrid mode: below this confidence a conversation goes to Gemini."
+    )
+    voice_requests_per_run: int | None = Field(
+        default=1000, ge=0, description="Most requests about conversations that one run may send; empty: no bound."
+    )
+    voice_tokens_per_run: int | None = Field(
+        default=None, ge=0, description="Most tokens that one run may use on conversations; empty: no bound."
+    )
     embedding_requests_per_run: int | None = Field(
         default=None,
         description="Most requests that one sync of an entity may send to the provider; empty: no bound.",

@@ -4,9 +4,10 @@ import dagster as dg
 
 from bn_aura_pipelines.database.resource import Aura, describe_table
 from bn_aura_pipelines.voice.keeping import analyse_changed
+from bn_aura_pipelines.voice.provided import ask_provider
 from bn_aura_pipelines.voice.watching import shares, sudden_change
 
-OWNED = {"aura_ops.conversation_analysis": "conversation_analysis"}
+OWNED = {"aura_ops.conversation_analysis": "conversation_analysis", "aura_ops.voice_answers": "conversation_analysis"}
 
 
 @dg.asset(
@@ -27,6 +28,10 @@ OWNED = {"aura_ops.conversation_analysis": "conversation_analysis"}
 def conversation_analysis(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
     with aura.begin(context) as connection:
         result = analyse_changed(connection, context.log.info)
+    asked = ask_provider(aura.database, aura.moment(context), aura.settings)
+    if asked.stopped:
+        context.log.warning(f"{asked.left:,} conversations are left for the next run: {asked.stopped}.")
+    with aura.begin(context) as connection:
         change = sudden_change(connection)
         return dg.MaterializeResult(
             metadata={
@@ -35,6 +40,12 @@ def conversation_analysis(context: dg.AssetExecutionContext, aura: Aura) -> dg.M
                 "analysed": result.analysed,
                 "without_anything_to_analyse": result.not_analysed,
                 "removed": result.removed,
+                "answered_by_gemini": asked.answered + asked.known,
+                "dead": asked.dead,
+                "left": asked.left,
+                "requests": asked.requests,
+                "tokens": asked.tokens,
+                "cost_usd": asked.cost_usd,
                 "rows_written": result.written,
                 "provider": result.provider,
                 "model_version": result.model_version,
