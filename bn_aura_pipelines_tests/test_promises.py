@@ -50,6 +50,11 @@ CUT = """
     ) where jsonb_typeof(messages) = 'array'
 """
 
+BY_CLINIC = """
+    select distinct table_schema || '.' || table_name from information_schema.columns
+    where table_schema = 'aura_marts' and column_name = 'clinic_id' order by 1
+"""
+
 
 @pytest.fixture(scope="module")
 def sample(server: Database, template: str) -> Iterator[str]:
@@ -59,6 +64,24 @@ def sample(server: Database, template: str) -> Iterator[str]:
     database.engine.dispose()
     assert database.url.database is not None
     yield database.url.database
+    drop(server, database)
+
+
+@pytest.fixture(scope="module")
+def sample_after_a_run(server: Database, sample: str) -> Iterator[str]:
+    """The same after a run about now, to clone."""
+    database = clone(server, sample)
+    materialize(database, NOW)
+    database.engine.dispose()
+    assert database.url.database is not None
+    yield database.url.database
+    drop(server, database)
+
+
+@pytest.fixture
+def finished(server: Database, sample_after_a_run: str) -> Iterator[Database]:
+    database = clone(server, sample_after_a_run)
+    yield database
     drop(server, database)
 
 
@@ -84,15 +107,14 @@ def url_of(database: Database) -> str:
     return database.url.render_as_string(hide_password=False)
 
 
-def materialize(database: Database, as_of: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BN_AURA_DATABASE_URL", url_of(database))
-    get_settings.cache_clear()
-    try:
+def materialize(database: Database, as_of: datetime) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BN_AURA_DATABASE_URL", url_of(database))
+        get_settings.cache_clear()
         job = build_definitions(Aura(as_of=as_of.isoformat())).resolve_job_def(REFRESH_EVERYTHING)
         with dg.DagsterInstance.ephemeral() as instance:
             assert job.execute_in_process(instance=instance).success
-    finally:
-        get_settings.cache_clear()
+    get_settings.cache_clear()
 
 
 def contents(database: Database, row_versions: bool = False) -> dict[str, tuple[int, str | None]]:
@@ -120,11 +142,8 @@ def differing(one: dict[str, tuple[int, str | None]], other: dict[str, tuple[int
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
-def test_a_run_fills_every_step_and_the_same_run_again_writes_nothing(
-    clinic: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    materialize(clinic, NOW, monkeypatch)
-    first = contents(clinic, row_versions=True)
+def test_a_run_fills_every_step_and_the_same_run_again_writes_nothing(finished: Database) -> None:
+    first = contents(finished, row_versions=True)
     for relation in (
         "aura_features.customer_snapshots",
         "aura_models.registry",
@@ -138,27 +157,38 @@ def test_a_run_fills_every_step_and_the_same_run_again_writes_nothing(
         "aura_marts.model_performance",
     ):
         assert first[relation][0] > 0, relation
-    materialize(clinic, NOW, monkeypatch)
-    assert differing(first, contents(clinic, row_versions=True)) == []
+    materialize(finished, NOW)
+    assert differing(first, contents(finished, row_versions=True)) == []
 
 
-def test_a_run_about_the_past_does_not_see_what_came_later(
-    clinic: Database, cut_off: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    materialize(clinic, PAST, monkeypatch)
-    materialize(cut_off, PAST, monkeypatch)
+def test_every_mart_shows_the_api_the_clinic_of_its_setting_and_without_one_nothing(finished: Database) -> None:
+    with finished.begin() as connection:
+        marts = connection.exec_driver_sql(BY_CLINIC).scalars().all()
+        counted = "select clinic_id::text, count(*) from {} where clinic_id is not null group by 1"
+        rows = {mart: dict(connection.exec_driver_sql(counted.format(mart)).tuples().all()) for mart in marts}
+    assert len(rows["aura_marts.customer_360"]) > 1
+    with finished.begin() as connection:
+        connection.exec_driver_sql("set local role aura_api")
+        for mart in marts:
+            assert connection.exec_driver_sql(f"select count(*) from {mart}").scalar_one() == 0
+        for clinic_id in rows["aura_marts.customer_360"]:
+            connection.exec_driver_sql("select set_config('aura.clinic_id', %s, true)", (clinic_id,))
+            for mart in marts:
+                seen = dict(connection.exec_driver_sql(counted.format(mart)).tuples().all())
+                assert seen == {key: count for key, count in rows[mart].items() if key == clinic_id}, mart
+
+
+def test_a_run_about_the_past_does_not_see_what_came_later(clinic: Database, cut_off: Database) -> None:
+    materialize(clinic, PAST)
+    materialize(cut_off, PAST)
     assert contents(clinic)["aura_models.registry"][0] > 0
     assert differing(contents(clinic), contents(cut_off)) == []
 
 
-def test_a_killed_run_is_made_good_by_the_next_one(
-    clinic: Database, server: Database, sample: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    materialize(clinic, NOW, monkeypatch)
-    killed = clone(server, sample)
-    environment = {**os.environ, "BN_AURA_DATABASE_URL": url_of(killed), "BN_AURA_HOME": str(tmp_path / "home")}
+def test_a_killed_run_is_made_good_by_the_next_one(finished: Database, clinic: Database, tmp_path: Path) -> None:
+    environment = {**os.environ, "BN_AURA_DATABASE_URL": url_of(clinic), "BN_AURA_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "bn_aura_pipelines.cli", "run", "--as-of", NOW.isoformat()]
-    for step in ("stg_messages", "churn_model"):
+    for step in ("stg_messages", "customer_snapshots", "churn_model"):
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         until = time.monotonic() + 120
@@ -166,10 +196,7 @@ def test_a_killed_run_is_made_good_by_the_next_one(
             if line.strip().startswith(step) or time.monotonic() > until:
                 break
         process.kill()
-        process.wait()
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    try:
-        assert differing(contents(clinic), contents(killed)) == []
-    finally:
-        drop(server, killed)
+        assert process.wait() != 0, f"the run was over before {step}"
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert differing(contents(finished), contents(clinic)) == []
