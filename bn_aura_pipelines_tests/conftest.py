@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +19,14 @@ _number = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Database:
-    """The database `postgres` of a server of this session's own."""
-    home = tmp_path_factory.mktemp("home")
-    database = open_database(Settings(database_url=None, home=home))
-    return Database(database.url.set(database="postgres"))
+def server() -> Iterator[Database]:
+    """The database `postgres` of a server of this session's own.
+
+    Not under pytest's folder: each pytest that root starts closes that to all other users, the server's included.
+    """
+    with tempfile.TemporaryDirectory(prefix="bn_aura_tests_", ignore_cleanup_errors=True) as home:
+        database = open_database(Settings(database_url=None, home=Path(home)))
+        yield Database(database.url.set(database="postgres"))
 
 
 def run_sql(database: Database, statement: str) -> None:
