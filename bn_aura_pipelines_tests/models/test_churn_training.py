@@ -70,6 +70,19 @@ def test_a_champion_is_not_replaced_by_its_equal(featured: Database) -> None:
     assert "champion before" in {judgement.candidate for judgement in again.judgements}
 
 
+def test_a_champion_of_other_features_stands_no_longer(featured: Database) -> None:
+    with featured.begin(AS_OF) as connection:
+        train(connection)
+    execute(featured, "update aura_models.registry set training_fingerprint = 'before the change'")
+    shorter = registry.feature_hash(candidates.FEATURES[1:])
+    execute(featured, f"update aura_models.registry set features = features[2:], feature_hash = '{shorter}'")
+    with featured.begin(AS_OF) as connection:
+        again = train(connection)
+        champion = registry.champion(connection, "churn")
+    assert again.promoted and "replaces the application's points" in again.decision
+    assert champion is not None and champion.version == 2
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

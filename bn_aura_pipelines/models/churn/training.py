@@ -172,7 +172,8 @@ def _decide(
     figures, best, ours = min(learnt, key=lambda entry: entry[0].log_loss)
     judgements = [judgement for judgement, _, _ in judged]
     standing = registry.champion(connection, MODEL)
-    if standing is None:
+    if standing is None or standing.features != FEATURES:
+        # What was made for other features cannot score any more, so it cannot stand either.
         name, theirs = "the application's points", ChurnModel("points").predict(rows.test)
     else:
         name, theirs = f"version {standing.version}", ChurnModel.from_bytes(standing.artifact).predict(rows.test)
