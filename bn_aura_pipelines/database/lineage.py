@@ -66,6 +66,12 @@ def _lineage(query: str, known: tuple[tuple[str, tuple[tuple[str, str], ...]], .
         validate_qualify_columns=False,
         identify=False,
     )
+    # Rows are counted by what they are grouped by: count(*) alone names no column.
+    for count in list(tree.find_all(exp.Count)):
+        select = count.find_ancestor(exp.Select)
+        group = select.args.get("group") if select else None
+        if isinstance(count.this, exp.Star) and group and group.expressions:
+            count.set("this", exp.func("coalesce", *(part.copy() for part in group.expressions)))
     scope = build_scope(tree)
     if scope is None or not isinstance(scope.expression, exp.Query):
         return ()
