@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy
 
@@ -27,6 +29,10 @@ def server() -> Iterator[Database]:
     with tempfile.TemporaryDirectory(prefix="bn_aura_tests_", ignore_cleanup_errors=True) as home:
         database = open_database(Settings(database_url=None, home=Path(home)))
         yield Database(database.url.set(database="postgres"))
+        # Stopped before its folder goes: nothing could stop it afterwards.
+        process = psutil.Process(int((Path(home) / "postgres" / "postmaster.pid").read_text().split()[0]))
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
 
 
 def run_sql(database: Database, statement: str) -> None:
