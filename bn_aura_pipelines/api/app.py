@@ -18,13 +18,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 
 from bn_aura_pipelines.api.keys import hash_key
+from bn_aura_pipelines.api.problems import handle_problems
 from bn_aura_pipelines.api.resources import RESOURCES, Resource
-from bn_aura_pipelines.database.connections import Database, psycopg_connection
+from bn_aura_pipelines.database.connections import Database, DatabaseUnreachable, psycopg_connection
 from bn_aura_pipelines.errors import UserError
 
 ROLE = "aura_api"
-# What PostgreSQL says of a value it cannot read as the column's type.
-UNREADABLE = asyncpg.DataError
+STATEMENT_TIMEOUT_MS = "5000"
 
 bearer = HTTPBearer(auto_error=False, description="A key of `bn-aura api-key create`.")
 
@@ -52,6 +52,7 @@ def make_app(database: Database, pool_size: int = 8) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
+    handle_problems(app)
 
     @app.get("/health", tags=["service"], summary="Whether the database answers")
     async def health(request: Request) -> dict[str, str]:
@@ -81,7 +82,12 @@ async def open_pool(database: Database, size: int) -> asyncpg.Pool:
             database=url.database,
             min_size=1,
             max_size=size,
-            server_settings={"role": ROLE, "TimeZone": "Asia/Bangkok", "jit": "off"},
+            server_settings={
+                "role": ROLE,
+                "TimeZone": "Asia/Bangkok",
+                "jit": "off",
+                "statement_timeout": STATEMENT_TIMEOUT_MS,
+            },
         )
     except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
         raise UnsafeRole(
@@ -148,13 +154,15 @@ def _item(resource: Resource) -> Handler:
 def _search(database: Database) -> Handler:
     async def search(
         clinic: Clinic,
-        q: Annotated[str, Query(min_length=1, max_length=500, description="What to look for.")],
+        q: Annotated[str, Query(min_length=1, max_length=2000, pattern="^[^\\x00]*$", description="What to look for.")],
         mode: Literal["hybrid", "semantic", "lexical"] = "hybrid",
         entity: Annotated[str, Query(pattern="^(conversation|lead|customer)$")] = "conversation",
         limit: Annotated[int, Query(ge=1, le=50)] = 10,
     ) -> Response:
         try:
             hits = await asyncio.to_thread(_find, database, clinic, q, mode, entity, limit)
+        except DatabaseUnreachable as error:
+            raise ConnectionError(str(error)) from error
         except UserError as error:
             raise HTTPException(422, str(error)) from error
         items = [{**asdict(hit), "entity_id": str(hit.entity_id)} for hit in hits]
@@ -174,14 +182,9 @@ def _find(database: Database, clinic: UUID, q: str, mode: Any, entity: Any, limi
 
 
 async def _read(request: Request, clinic: UUID, query: str, arguments: dict[str, Any]) -> str | None:
-    try:
-        return await request.app.state.pool.fetchval(
-            "select aura_marts.read_as($1, $2, $3::jsonb)", clinic, query, json.dumps(arguments)
-        )
-    except UNREADABLE as error:
-        raise HTTPException(422, f"A value cannot be read: {str(error).splitlines()[0]}") from error
-    except asyncpg.UndefinedTableError as error:
-        raise HTTPException(503, "This table has not been built yet: run `bn-aura run`.") from error
+    return await request.app.state.pool.fetchval(
+        "select aura_marts.read_as($1, $2, $3::jsonb)", clinic, query, json.dumps(arguments)
+    )
 
 
 def _encode(order: dict[str, Any] | None) -> str | None:
