@@ -27,7 +27,13 @@ NOW = datetime.fromisoformat("2026-06-01T00:00:00+07:00")
 PAST = datetime.fromisoformat("2026-02-01T00:00:00+07:00")
 
 # What an installation notes for itself and no reader sees: when something was done, and hints that spare work.
-BOOKKEEPING = {"aura_ops.migrations", "aura_ops.relations", "aura_ops.embedding_ledger", "aura_ops.embedding_cache"}
+BOOKKEEPING = {
+    "aura_ops.migrations",
+    "aura_ops.relations",
+    "aura_ops.materializations",
+    "aura_ops.embedding_ledger",
+    "aura_ops.embedding_cache",
+}
 NOTES = {"created_at", "activated_at", "finished_at", "analysed_at"}
 
 # The database as it was at a moment. What has no history (a customer's status, say) stays as it is.

@@ -105,7 +105,16 @@ def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
         _remember(driver, view)
         restore_views(driver, standing, load_views(view.path.parent.parent))
     protect(driver, view.schema, view.name)
-    return merge(driver, view.identifier, fresh, view.key)
+    written = merge(driver, view.identifier, fresh, view.key)
+    driver.execute(
+        sql.SQL(
+            "insert into aura_ops.materializations select %s, aura_ops.as_of(), clock_timestamp(), count(*) from {}"
+            " on conflict (relation) do update set as_of = excluded.as_of,"
+            " materialized_at = excluded.materialized_at, row_count = excluded.row_count"
+        ).format(fresh),
+        (view.relation,),
+    )
+    return written
 
 
 def merge(
