@@ -51,6 +51,26 @@ class Settings(BaseSettings):
     gemini_items_per_minute: float = Field(default=3000, gt=0, description="Texts a minute that the key allows.")
     gemini_tokens_per_minute: float = Field(default=1_000_000, gt=0, description="Tokens a minute that the key allows.")
     api_pool_size: int = Field(default=8, ge=1, description="Connections that the read API keeps open.")
+    api_requests_per_second: float = Field(
+        default=50, gt=0, description="Requests a second of one key or token before it is asked to wait; bursts twice."
+    )
+    api_stale_hours: int = Field(
+        default=26, ge=1, description="A table that was built longer ago is called stale in every answer."
+    )
+    api_cors_origins: list[str] = Field(
+        default=[], description='Origins whose pages may call the read API, as ["https://app.example"]; none otherwise.'
+    )
+    jwt_issuer: str | None = Field(
+        default=None,
+        description="Who issues the tokens that the read API takes, such as https://PROJECT.supabase.co/auth/v1.",
+    )
+    jwt_audience: str = Field(default="authenticated", description="The audience that those tokens must name.")
+    jwt_jwks_url: str | None = Field(
+        default=None, description="Where their public keys are; ES256 and RS256 are then the only algorithms."
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="Or the secret they are signed with; HS256 is then the only algorithm."
+    )
     voice_mode: Literal["local", "hybrid", "gemini"] = Field(
         default="local",
         description="Who analyses conversations: local (no network), gemini, or hybrid: Gemini where the local model "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from bn_aura_pipelines.api.keys import SCOPES
 from bn_aura_pipelines.database.opening import open_migrated
 from bn_aura_pipelines.settings import get_settings
 
@@ -17,7 +18,7 @@ def api(port: int, host: str) -> None:
 
     from bn_aura_pipelines.api.app import make_app
 
-    uvicorn.run(make_app(open_migrated(), get_settings().api_pool_size), host=host, port=port, log_level="warning")
+    uvicorn.run(make_app(open_migrated(), get_settings()), host=host, port=port, log_level="warning")
 
 
 @click.group("api-key")
@@ -28,12 +29,19 @@ def api_key() -> None:
 @api_key.command()
 @click.option("--clinic", required=True, help="Code of the clinic that the key sees.")
 @click.option("--days", type=click.IntRange(min=1), help="How long the key holds; by default until it is revoked.")
-def create(clinic: str, days: int | None) -> None:
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    help="personal: names, e-mails and phones are shown; they are masked otherwise.",
+)
+def create(clinic: str, days: int | None, scopes: tuple[str, ...]) -> None:
     """Print a new key. It is shown this once."""
     from bn_aura_pipelines.api.keys import create_key
 
     with open_migrated().begin() as connection:
-        click.echo(f"key for {clinic}, shown this once: {create_key(connection, clinic, days)}")
+        click.echo(f"key for {clinic}, shown this once: {create_key(connection, clinic, days, scopes)}")
 
 
 @api_key.command("list")
@@ -44,7 +52,10 @@ def list_() -> None:
     with open_migrated().begin() as connection:
         for key in list_keys(connection):
             state = "revoked" if key.revoked_at else f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "holds"
-            click.echo(f"{key.prefix}…  {key.clinic_code or 'no such clinic':<20} {key.created_at:%Y-%m-%d}  {state}")
+            click.echo(
+                f"{key.prefix}…  {key.clinic_code or 'no such clinic':<20} {key.created_at:%Y-%m-%d}  {state}"
+                f"  {' '.join(key.scopes)}".rstrip()
+            )
 
 
 @api_key.command()

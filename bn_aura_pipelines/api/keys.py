@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,8 @@ from bn_aura_pipelines.errors import UserError
 
 PREFIX = "bna_"
 SHOWN = 12
+SCOPES = ("personal",)
+"""What a key may see beyond figures: `personal` shows names, e-mails and phones."""
 
 
 class NoSuchClinic(UserError):
@@ -29,6 +32,7 @@ class KeyEntry:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    scopes: list[str]
 
 
 def hash_key(key: str) -> bytes:
@@ -36,8 +40,13 @@ def hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def create_key(connection: sqlalchemy.Connection, clinic_code: str, days: int | None = None) -> str:
-    """A new key for a clinic, holding so many days, or until it is revoked. Raises NoSuchClinic."""
+def create_key(
+    connection: sqlalchemy.Connection, clinic_code: str, days: int | None = None, scopes: Sequence[str] = ()
+) -> str:
+    """A new key for a clinic, holding so many days, or until it is revoked, with some of SCOPES.
+
+    Raises NoSuchClinic.
+    """
     clinic = connection.execute(
         text("select id from public.clinics where clinic_code = :code"), {"code": clinic_code}
     ).scalar()
@@ -48,10 +57,10 @@ def create_key(connection: sqlalchemy.Connection, clinic_code: str, days: int | 
     key = PREFIX + secrets.token_urlsafe(32)
     connection.execute(
         text(
-            "insert into aura_ops.api_keys (key_hash, prefix, clinic_id, expires_at) values"
-            " (:hash, :prefix, :clinic, now() + make_interval(days => cast(:days as int)))"
+            "insert into aura_ops.api_keys (key_hash, prefix, clinic_id, scopes, expires_at) values"
+            " (:hash, :prefix, :clinic, :scopes, now() + make_interval(days => cast(:days as int)))"
         ),
-        {"hash": hash_key(key), "prefix": key[:SHOWN], "clinic": clinic, "days": days},
+        {"hash": hash_key(key), "prefix": key[:SHOWN], "clinic": clinic, "days": days, "scopes": [*scopes]},
     )
     return key
 
@@ -60,8 +69,9 @@ def list_keys(connection: sqlalchemy.Connection) -> list[KeyEntry]:
     """Every key ever made, latest first."""
     rows = connection.execute(
         text(
-            "select k.prefix, c.clinic_code, k.created_at, k.expires_at, k.revoked_at from aura_ops.api_keys as k"
-            " left join public.clinics as c on c.id = k.clinic_id order by k.created_at desc, k.prefix"
+            "select k.prefix, c.clinic_code, k.created_at, k.expires_at, k.revoked_at, k.scopes"
+            " from aura_ops.api_keys as k left join public.clinics as c on c.id = k.clinic_id"
+            " order by k.created_at desc, k.prefix"
         )
     )
     return [KeyEntry(*row) for row in rows]

@@ -13,11 +13,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from bn_aura_pipelines.api.columns import NotBuilt
+
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = "5"
 CODES = {
-    401: "no_valid_key",
+    401: "no_valid_credential",
+    403: "not_allowed",
     404: "not_found",
     405: "method_not_allowed",
     409: "not_built",
@@ -34,6 +37,8 @@ UNAVAILABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ObjectNotInPrerequisiteStateError,  # a database that is being restored or closed
+    asyncpg.UndefinedColumnError,  # a table that is built anew this moment, with other columns
+    asyncpg.UndefinedTableError,
 )
 
 
@@ -65,9 +70,9 @@ def handle_problems(app: FastAPI) -> None:
     async def unreadable_value(_: Request, error: asyncpg.DataError) -> Response:
         return problem(422, f"A value cannot be read: {str(error).splitlines()[0]}")
 
-    @app.exception_handler(asyncpg.UndefinedTableError)
-    async def not_built(_: Request, error: asyncpg.UndefinedTableError) -> Response:
-        return problem(409, "This table has not been built yet: run `bn-aura run`.")
+    @app.exception_handler(NotBuilt)
+    async def not_built(_: Request, error: NotBuilt) -> Response:
+        return problem(409, f"{error} has not been built yet: run `bn-aura run`.")
 
     async def unavailable(_: Request, error: Exception) -> Response:
         log.warning("the database did not answer: %s", type(error).__name__)

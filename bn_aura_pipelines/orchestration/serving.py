@@ -54,7 +54,7 @@ def serve(
     try:
         address = f"http://{host}:{port}"
         api_address = f"http://{host}:{api_port}"
-        for answers in (f"{address}/server_info", f"{api_address}/health"):
+        for answers in (f"{address}/server_info", f"{api_address}/readyz"):
             _wait_for(answers, lambda: asked_to_stop or _ended(children) is not None)
         if not asked_to_stop and _ended(children) is None:
             progress(f"Dagster UI: {address}   (its files: {home})")

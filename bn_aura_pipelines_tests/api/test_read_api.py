@@ -6,69 +6,20 @@ import json
 import re
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from datetime import datetime
 
 import httpx
 import pytest
 import sqlalchemy
-import uvicorn
 
-from bn_aura_pipelines.api.app import UnsafeRole, make_app
+from bn_aura_pipelines.api import queries
+from bn_aura_pipelines.api.app import UnsafeRole
 from bn_aura_pipelines.api.keys import NoSuchClinic, create_key, revoke_key
 from bn_aura_pipelines.api.resources import RESOURCES, Resource
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.database.view_files import load_views
-from bn_aura_pipelines.database.views import build
-from bn_aura_pipelines.sources.relations import build_source_relations
-from bn_aura_pipelines.sources.sample.generate import generate
-from bn_aura_pipelines_tests.conftest import clone, drop, run_sql
+from bn_aura_pipelines_tests.api.conftest import SIAM, THONGLOR, ids_in, key_for
+from bn_aura_pipelines_tests.conftest import run_sql
 
-NOW = datetime.fromisoformat("2026-06-01T00:00:00+07:00")
-SIAM, THONGLOR = "AURA-SIAM", "AURA-THONGLOR"
 SOMEONE = "00000000-0000-0000-0000-000000000001"
-
-
-@pytest.fixture(scope="module")
-def clinics(server: Database, template: str) -> Iterator[Database]:
-    """Two clinics with their marts; a third of the customers have a score."""
-    database = clone(server, template)
-    generate(database, 300, NOW, seed=5)
-    with database.begin(NOW) as connection:
-        build_source_relations(connection)
-        build(connection, load_views())
-        connection.execute(
-            sqlalchemy.text(
-                "insert into aura_models.churn_scores select customer_id, clinic_id, aura_ops.as_of(), 1, .5,"
-                " 40 + (row_number() over (order by customer_id) % 7)::int, 'medium', '', ''"
-                " from aura_marts.customer_360 where completed_visits > 2"
-            )
-        )
-        build(connection, [view for view in load_views() if view.name == "customer_360"])
-    yield database
-    drop(server, database)
-
-
-@pytest.fixture(scope="module")
-def client(clinics: Database) -> Iterator[httpx.Client]:
-    server = uvicorn.Server(uvicorn.Config(make_app(clinics, 2), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 30
-    while not server.started and time.monotonic() < until:
-        time.sleep(0.05)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-        yield client
-    server.should_exit = True
-    thread.join(10)
-
-
-def key_for(database: Database, clinic: str) -> dict[str, str]:
-    with database.begin() as connection:
-        return {"Authorization": f"Bearer {create_key(connection, clinic)}"}
 
 
 def all_items(client: httpx.Client, path: str, headers: dict[str, str], limit: int) -> list[dict[str, object]]:
@@ -81,15 +32,6 @@ def all_items(client: httpx.Client, path: str, headers: dict[str, str], limit: i
         cursor = body["next"]
         if cursor is None:
             return items
-
-
-def ids_in(database: Database, clinic: str) -> list[str]:
-    query = (
-        "select customer_id::text from aura_marts.customer_360 join public.clinics on clinics.id = clinic_id"
-        " where clinic_code = :clinic order by churn_rank desc, customer_id desc"
-    )
-    with database.begin() as connection:
-        return list(connection.execute(sqlalchemy.text(query), {"clinic": clinic}).scalars())
 
 
 @pytest.mark.parametrize("clinic", [SIAM, THONGLOR])
@@ -111,19 +53,27 @@ def test_every_resource_answers(client: httpx.Client, clinics: Database) -> None
 def test_a_row_of_another_clinic_is_not_there(client: httpx.Client, clinics: Database) -> None:
     headers = key_for(clinics, SIAM)
     own, foreign = ids_in(clinics, SIAM)[0], ids_in(clinics, THONGLOR)[0]
-    assert client.get(f"/v1/customers/{own}", headers=headers).json()["customer_id"] == own
+    assert client.get(f"/v1/customers/{own}", headers=headers).json()["item"]["customer_id"] == own
     assert client.get(f"/v1/customers/{foreign}", headers=headers).status_code == 404
 
 
-def test_without_its_policy_a_clinic_would_see_the_other(client: httpx.Client, clinics: Database) -> None:
-    """The mutant: if this passes without a leak, the tests above prove nothing about row-level security."""
+def test_only_without_policy_and_predicate_a_clinic_would_see_the_other(
+    client: httpx.Client, clinics: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: if this passes without a leak, the tests above prove nothing."""
     headers = key_for(clinics, SIAM)
     foreign = ids_in(clinics, THONGLOR)[0]
     run_sql(clinics, "alter table aura_marts.customer_360 disable row level security")
     try:
+        # Alone, the clinic that each query names still holds.
+        assert client.get(f"/v1/customers/{foreign}", headers=headers).status_code == 404
+        monkeypatch.setattr(queries, "CLINIC", "$1 is not null")
+        queries.item_query.cache_clear()
         assert client.get(f"/v1/customers/{foreign}", headers=headers).status_code == 200
     finally:
         run_sql(clinics, "alter table aura_marts.customer_360 enable row level security")
+        monkeypatch.undo()
+        queries.item_query.cache_clear()
 
 
 def test_without_a_key_that_holds_nothing_is_shown(client: httpx.Client, clinics: Database) -> None:
@@ -139,7 +89,7 @@ def test_without_a_key_that_holds_nothing_is_shown(client: httpx.Client, clinics
         for resource in RESOURCES:
             assert client.get(f"/v1/{resource.name}", headers=headers).status_code == 401
     assert client.get("/v1/search", params={"q": "x"}).status_code == 401
-    assert client.get("/health").json() == {"status": "ok"}
+    assert client.get("/healthz").json() == client.get("/readyz").json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -151,6 +101,8 @@ def test_without_a_key_that_holds_nothing_is_shown(client: httpx.Client, clinics
         "/v1/customers?cursor=e30",
         "/v1/customers?cursor=eyJjaHVybl9yYW5rIjogIngiLCAiY3VzdG9tZXJfaWQiOiAieCJ9",
         "/v1/customers?order=name",
+        "/v1/leads?order=name",
+        "/v1/customers?limit=1&limit=2",
         "/v1/customers/not-an-id",
         "/v1/customers/%00",
         "/v1/cohorts?cohort_month=soon",
@@ -172,25 +124,33 @@ def test_filters_narrow_the_list(client: httpx.Client, clinics: Database) -> Non
 AFTER = {"int": 5, "uuid": SOMEONE, "text": "m", "date": "2026-01-01", "timestamptz": "2026-01-01T00:00:00+07:00"}
 
 
-@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
+@pytest.mark.parametrize(
+    ("resource", "named"), [(resource, named) for resource in RESOURCES for named, _ in resource.orders], ids=str
+)
 @pytest.mark.parametrize("later_page", [False, True], ids=["first page", "later page"])
-def test_a_page_starts_in_an_index_at_its_cursor(clinics: Database, resource: Resource, later_page: bool) -> None:
+def test_a_page_starts_in_an_index_at_its_cursor(
+    clinics: Database, resource: Resource, named: str, later_page: bool
+) -> None:
     """Under row-level security an operator that is not leakproof makes a filter of an index condition, and a late page
     then reads everything before it."""
-    after = {name: AFTER[kind] for name, kind in resource.order} if later_page else None
+    order = dict(resource.orders)[named]
+    after = {name: AFTER[kind] for name, kind in order.columns}
+    relation = resource.relation.removeprefix("aura_marts.")
     with clinics.begin() as connection:
         # The test's tables are small; which scan may be used for the keyset is what matters here.
         for other_way in ("seqscan", "sort", "bitmapscan"):
             connection.exec_driver_sql(f"set local enable_{other_way} = off")
         connection.exec_driver_sql("set local role aura_api")
         connection.exec_driver_sql(f"select set_config('aura.clinic_id', '{SOMEONE}', true)")
-        arguments = json.dumps({"limit": 5, "after": after})
-        query = resource.page_query.replace("$1", f"'{arguments}'::jsonb").replace("%", "%%")
+        columns = tuple(column["name"] for column in sqlalchemy.inspect(connection).get_columns(relation, "aura_marts"))
+        query = queries.page_query(resource, columns, order, frozenset(), later_page, False)
+        arguments = json.dumps({"limit": 5, "after": after, resource.parent_key: SOMEONE})
+        query = query.replace("$1", f"'{SOMEONE}'::uuid").replace("$2", f"'{arguments}'::jsonb").replace("%", "%%")
         plan = list(connection.exec_driver_sql(f"explain {query}").scalars())
     filters = [line for line in plan if line.strip().startswith("Filter:")]
     conditions = [line for line in plan if "Index Cond:" in line]
     assert any("Index" in line and "Scan" in line for line in plan), plan
-    for name, _ in resource.order:
+    for name, _ in order.columns:
         assert not any(re.search(rf"\b{name}\b", line) for line in filters), plan
         assert not later_page or any(re.search(rf"\b{name}\b", line) for line in conditions), plan
 

@@ -3,6 +3,7 @@
 -- key: clinic_id, lead_id
 -- owner: sales
 -- index: clinic_id, score, lead_id
+-- index: clinic_id, created_at, lead_id
 -- test: win_probability between 0 and 1
 -- test: (category = 'hot') = (score >= 75)
 -- clinic_id: the tenant

@@ -1,0 +1,61 @@
+"""Who read which customer or lead: noted in memory while answering, written in batches beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from bn_aura_pipelines.api.access import Reader
+from bn_aura_pipelines.api.problems import UNAVAILABLE
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 1.0
+BATCH = 5_000
+MOST_WAITING = 100_000
+"""While the database is away so many reads wait; it cannot be read from either, so few are added."""
+
+
+class Audit:
+    """Reads on their way to `aura_ops.api_reads`. A process that is killed loses at most the last second's."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_WAITING)
+
+    def note(self, reader: Reader, resource: str, key: UUID | None) -> None:
+        """One row was read, or with key None a page of them."""
+        self._waiting.append(
+            {
+                "read_at": datetime.now(UTC).isoformat(),
+                "reader": reader.name,
+                "clinic_id": str(reader.clinic),
+                "resource": resource,
+                "key": None if key is None else str(key),
+                "personal": reader.personal,
+            }
+        )
+
+    async def write(self) -> None:
+        """Write what waits."""
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            try:
+                await self._pool.execute("select aura_ops.note_api_reads($1::jsonb)", json.dumps(batch))
+            except UNAVAILABLE as error:
+                self._waiting.extendleft(reversed(batch))
+                log.warning("%s reads wait to be noted: %s", len(self._waiting), type(error).__name__)
+                return
+
+    async def keep_writing(self) -> None:
+        """Write every second until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            await self.write()

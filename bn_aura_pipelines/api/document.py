@@ -1,0 +1,153 @@
+"""The OpenAPI document: parameters from `resources`, types and words of the fields from the database's columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from bn_aura_pipelines.api.columns import Column
+from bn_aura_pipelines.api.resources import RESOURCES, Resource
+
+KINDS: dict[str, dict[str, Any]] = {
+    "int": {"type": "integer", "format": "int32"},
+    "numeric": {"type": "number"},
+    "uuid": {"type": "string", "format": "uuid"},
+    "text": {"type": "string", "maxLength": 200},
+    "date": {"type": "string", "format": "date"},
+    "timestamptz": {"type": "string", "format": "date-time"},
+}
+PROBLEMS = {
+    401: "No key or token that holds",
+    403: "The credential does not reach this far",
+    404: "The clinic has no such row",
+    409: "The table has not been built: the problem names the command",
+    422: "A parameter that cannot be read",
+    429: "Asked too often; Retry-After says when to come back",
+    503: "The database is away; Retry-After says when to come back",
+}
+ABOUT: dict[str, Any] = {
+    "as_of": {"type": "string", "format": "date-time", "description": "The moment that the figures are about."},
+    "materialized_at": {"type": "string", "format": "date-time", "description": "When the oldest table was built."},
+    "stale": {"type": "boolean", "description": "Whether that is longer ago than it should be."},
+}
+
+
+def page_document(resource: Resource) -> dict[str, Any]:
+    """What one list takes and how it answers."""
+    given: list[dict[str, Any]] = []
+    if resource.parent:
+        given.append(_parameter(resource.parent_key, KINDS["uuid"], "Whose rows.", "path"))
+    given.append(
+        _parameter("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Most rows of a page.")
+    )
+    given.append(_parameter("cursor", {"type": "string", "maxLength": 500}, "`next` of the page before."))
+    if len(resource.orders) > 1:
+        names = [name for name, _ in resource.orders]
+        given.append(_parameter("order", {"type": "string", "enum": names, "default": names[0]}, "What comes first."))
+    given += [_parameter(filter_.name, KINDS[filter_.kind], _words(filter_.operator)) for filter_ in resource.filters]
+    return {"parameters": [*given, CLINIC], "responses": responses(f"{_title(resource)}Page"), "security": SECURITY}
+
+
+def item_document(resource: Resource) -> dict[str, Any]:
+    """What one row takes and how it answers."""
+    assert resource.item is not None
+    given = _parameter("key", KINDS[resource.item[1]], resource.item[0], "path")
+    return {"parameters": [given, CLINIC], "responses": responses(f"{_title(resource)}Item"), "security": SECURITY}
+
+
+def responses(schema: str, without: tuple[int, ...] = ()) -> dict[str, Any]:
+    """A 200 of this schema, and every problem there may be."""
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    found: dict[str, Any] = {
+        "200": {
+            "description": "As asked",
+            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+        },
+        "304": {"description": "As the client has it"},
+    }
+    return found | {
+        str(status): {"description": words, "content": problem}
+        for status, words in PROBLEMS.items()
+        if status not in without
+    }
+
+
+def describe(app: FastAPI, relations: dict[str, tuple[Column, ...]]) -> dict[str, Any]:
+    """The whole document. Fields of a relation that does not stand yet are left open."""
+    from fastapi.openapi.utils import get_openapi
+
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas: dict[str, Any] = {"Problem": PROBLEM}
+    for resource in RESOURCES:
+        title = _title(resource)
+        schemas[title] = _row(relations.get(resource.relation, ()), {"clinic_id"})
+        schemas[f"{title}Page"] = _object(
+            {
+                **ABOUT,
+                "items": {"type": "array", "items": {"$ref": f"#/components/schemas/{title}"}},
+                "next": {"type": ["string", "null"], "description": "Asks for the next page as `cursor`."},
+            },
+            {"items", "next"},
+        )
+        if resource.item:
+            parts: dict[str, Any] = {}
+            for part in resource.parts:
+                row = _row(relations.get(part.relation, ()), {"clinic_id", resource.item[0]})
+                parts[part.name] = {"type": "array", "items": row}
+            fields = {**ABOUT, "item": {"$ref": f"#/components/schemas/{title}"}, **parts}
+            schemas[f"{title}Item"] = _object(fields, {"item", *parts})
+    components = document.setdefault("components", {})
+    components["schemas"] = {**components.get("schemas", {}), **schemas}
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `bn-aura api-key create`, or a token."}
+    }
+    for path in document["paths"].values():
+        for operation in path.values():
+            # The framework's own idea of a wrong parameter; ours is a problem like the others.
+            if "HTTPValidationError" in str(operation.get("responses", {}).get("422", "")):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(name, None)
+    return document
+
+
+def _row(columns: tuple[Column, ...], without: set[str]) -> dict[str, Any]:
+    return _object({column.name: column.schema for column in columns if column.name not in without}, set())
+
+
+def _object(properties: dict[str, Any], required: set[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, **({"required": sorted(required)} if required else {})}
+
+
+def _parameter(name: str, schema: dict[str, Any], about: str, place: str = "query") -> dict[str, Any]:
+    return {"name": name, "in": place, "required": place == "path", "schema": schema, "description": about}
+
+
+def _words(operator: str) -> str:
+    return {"=": "Exactly this.", ">=": "This or more.", "contains": "Contains this, in either case."}[operator]
+
+
+def _title(resource: Resource) -> str:
+    words = resource.name.replace(f"{{{resource.parent_key}}}", "").replace("/", "-").split("-")
+    return "".join(word.capitalize() for word in words)
+
+
+PROBLEM = _object(
+    {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stays the same while words may change.", "examples": ["not_found"]},
+        "detail": {"type": "string"},
+    },
+    {"type", "title", "status", "code", "detail"},
+)
+CLINIC: dict[str, Any] = {
+    "name": "X-Clinic-Id",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "format": "uuid"},
+    "description": "Which clinic, for a credential that belongs to several.",
+}
+SECURITY = [{"bearer": []}]

@@ -1,0 +1,88 @@
+"""The SQL behind each resource: made from its entry in `resources` and the relation's columns, never from what a client
+sends. $1 is the clinic, $2 the arguments as jsonb. Each query gives one JSON text, made in PostgreSQL."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from bn_aura_pipelines.api.resources import Filter, Order, Part, Resource
+
+CLINIC = "t.clinic_id = $1"
+"""Said in every query, although row-level security says it too: either alone keeps the clinics apart."""
+
+
+@lru_cache(maxsize=2_000)
+def page_query(
+    resource: Resource, columns: tuple[str, ...], order: Order, given: frozenset[str], later: bool, personal: bool
+) -> str:
+    """One page as {"items": [...], "next": "..." or null}; null where the page's parent does not exist.
+
+    Arguments: `limit`, the filters in `given`, and where `later` is true `after`, the order columns of the last row of
+    the page before. One row more than asked for is read, to know whether there is a next page.
+    """
+    where = [CLINIC if "clinic_id" in columns else "$1 is not null"]
+    where += [f"t.{resource.parent_key} = ($2 ->> '{resource.parent_key}')::uuid"] if resource.parent else []
+    where += [_condition(filter_) for filter_ in resource.filters if filter_.name in given]
+    names = ", ".join(f"t.{name}" for name, _ in order.columns)
+    if later:
+        after = ", ".join(f"($2 -> 'after' ->> '{name}')::{kind}" for name, kind in order.columns)
+        where.append(f"({names}) {'<' if order.descending else '>'} ({after})")
+    ordered = ", ".join(f"t.{name}{' desc' if order.descending else ''}" for name, _ in order.columns)
+    cursor = ", ".join(f"'{name}', rows[size] -> '{name}'" for name, _ in order.columns)
+    page = f"""
+        select json_build_object(
+            'items', coalesce(array_to_json(rows[1:size]), '[]'::json),
+            'next', case when cardinality(rows) > size then translate(
+                encode(convert_to(json_build_object({cursor})::text, 'UTF8'), 'base64'), e'+/=\\n', '-_'
+            ) end
+        )
+        from (
+            select array_agg(to_json(page)) as rows, ($2 ->> 'limit')::int as size
+            from (
+                select {_shown(resource, columns, personal)} from {resource.relation} as t
+                where {" and ".join(where)} order by {ordered} limit ($2 ->> 'limit')::int + 1
+            ) as page
+        ) as found"""
+    if resource.parent is None:
+        return page
+    return f"""{page}
+        where exists (
+            select from {resource.parent} as p
+            where p.clinic_id = $1 and p.{resource.parent_key} = ($2 ->> '{resource.parent_key}')::uuid
+        )"""
+
+
+@lru_cache(maxsize=200)
+def item_query(resource: Resource, columns: tuple[str, ...], personal: bool) -> str:
+    """One row as {"item": {...}} with its parts beside it; null where the clinic has no such row."""
+    assert resource.item is not None
+    column, kind = resource.item
+    parts = "".join(f", '{part.name}', {_part(part, column, kind)}" for part in resource.parts)
+    return f"""
+        select json_build_object('item', to_json(row){parts})
+        from (
+            select {_shown(resource, columns, personal)} from {resource.relation} as t
+            where {CLINIC} and t.{column} = ($2 ->> 'key')::{kind}
+        ) as row"""
+
+
+def _part(part: Part, column: str, kind: str) -> str:
+    return f"""(
+            select coalesce(json_agg(to_jsonb(t) - array['clinic_id', '{column}'] order by {part.order}), '[]'::json)
+            from {part.relation} as t where {CLINIC} and t.{column} = ($2 ->> 'key')::{kind}
+        )"""
+
+
+def _shown(resource: Resource, columns: tuple[str, ...], personal: bool) -> str:
+    return ", ".join(
+        f"aura_marts.masked(t.{name}) as {name}" if name in resource.personal and not personal else f"t.{name}"
+        for name in columns
+        if name != "clinic_id"
+    )
+
+
+def _condition(filter_: Filter) -> str:
+    value = f"($2 ->> '{filter_.name}')::{filter_.kind}"
+    if filter_.operator == "contains":
+        return f"position(lower({value}) in lower(t.{filter_.column})) > 0"
+    return f"t.{filter_.column} {filter_.operator} {value}"

@@ -1,0 +1,91 @@
+"""One question of a reader to the marts: one call to the database, its JSON as it comes, with what it is about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+from fastapi import HTTPException, Request, Response
+
+from bn_aura_pipelines.api.access import Access, Reader, fingerprint
+from bn_aura_pipelines.api.audit import Audit
+from bn_aura_pipelines.api.columns import Columns
+
+READ = "select version, as_of, materialized_at, stale, body from aura_marts.read($1, $2, $3, $4, $5, $6)"
+JSON = "application/json"
+ZONE = ZoneInfo("Asia/Bangkok")
+
+
+class House:
+    """What every route needs: connections, who may ask, the columns there are, and the notes of who read whom."""
+
+    def __init__(self, pool: asyncpg.Pool, access: Access, stale_hours: int) -> None:
+        self.pool = pool
+        self.access = access
+        self.columns = Columns(pool)
+        self.audit = Audit(pool)
+        self.stale_hours = stale_hours
+
+    async def answer(
+        self, request: Request, reader: Reader, relations: Sequence[str], query: str, arguments: dict[str, Any]
+    ) -> Response | None:
+        """The query's JSON object with `as_of`, `materialized_at` and `stale` of the oldest relation in front; 304
+        where the client has this version; None where the query gives null. Raises NotBuilt."""
+        mark = fingerprint(reader)
+        known = _known(request.headers.get("if-none-match"), mark)
+        try:
+            row = await self.pool.fetchrow(
+                READ, reader.clinic, relations, query, json.dumps(arguments), known, self.stale_hours
+            )
+        except (asyncpg.UndefinedColumnError, asyncpg.UndefinedTableError):
+            self.columns.forget()
+            for relation in relations:
+                await self.columns.of(relation)
+            raise
+        assert row is not None
+        version, as_of, materialized_at, stale, body = row
+        headers = {"ETag": f'W/"{version}-{mark}"'} if version else {}
+        if body is None:
+            return Response(status_code=304, headers=headers) if known == version and known else None
+        if not version:
+            return Response(body, media_type=JSON)
+        about = (
+            f'{{"as_of":"{as_of.astimezone(ZONE).isoformat()}"'
+            f',"materialized_at":"{materialized_at.astimezone(ZONE).isoformat()}"'
+            f',"stale":{"true" if stale else "false"},'
+        )
+        return Response(about + body[body.index("{") + 1 :], media_type=JSON, headers=headers)
+
+
+def house_of(request: Request) -> House:
+    """The house of the application that this request came to."""
+    return request.app.state.house
+
+
+def parameters(request: Request, known: Sequence[str]) -> dict[str, str]:
+    """The query's parameters. Raises HTTPException 422 for one that is unknown or said twice."""
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            raise HTTPException(422, f"{name[:50]!r} is no parameter here: {', '.join(known) or 'none'} are.")
+        if name in given:
+            raise HTTPException(422, f"{name} was given twice.")
+        given[name] = value
+    return given
+
+
+def whole_number(text: str, name: str, most: int) -> int:
+    """1 to `most`. Raises HTTPException 422."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
+        raise HTTPException(422, f"{name} is a whole number from 1 to {most}.")
+    return int(text)
+
+
+def _known(header: str | None, mark: str) -> str | None:
+    """The version in If-None-Match, if this reader got it from us."""
+    if header and header.startswith('W/"') and header.endswith(f'-{mark}"'):
+        return header[3 : -len(mark) - 2]
+    return None

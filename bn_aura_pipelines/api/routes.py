@@ -1,0 +1,128 @@
+"""Routes over the marts: each entry of `resources` becomes a list, and where it has a key a single row."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from fastapi import FastAPI, HTTPException, Request, Response
+
+from bn_aura_pipelines.api.document import item_document, page_document
+from bn_aura_pipelines.api.queries import item_query, page_query
+from bn_aura_pipelines.api.reading import house_of, parameters, whole_number
+from bn_aura_pipelines.api.resources import RESOURCES, Order, Resource
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+PAGE = 50
+LARGEST_PAGE = 200
+LONGEST_VALUE = 200
+
+
+def add_resources(app: FastAPI) -> None:
+    """Add every resource of `resources` to the application."""
+    for resource in RESOURCES:
+        path = f"/v1/{resource.name}"
+        named = resource.name.replace("/", "_").replace("{", "").replace("}", "").replace("-", "_")
+        app.add_api_route(
+            path,
+            _page(resource),
+            methods=["GET"],
+            tags=[resource.tag],
+            summary=resource.about,
+            operation_id=f"list_{named}",
+            response_class=Response,
+            openapi_extra=page_document(resource),
+        )
+        if resource.item:
+            app.add_api_route(
+                f"{path}/{{key}}",
+                _item(resource),
+                methods=["GET"],
+                tags=[resource.tag],
+                summary=f"One row of {resource.name}",
+                operation_id=f"get_{named}",
+                response_class=Response,
+                openapi_extra=item_document(resource),
+            )
+
+
+def _page(resource: Resource) -> Handler:
+    orders = dict(resource.orders)
+    default = resource.orders[0][0]
+    filters = {filter_.name for filter_ in resource.filters}
+    known = ["limit", "cursor", *(["order"] if len(orders) > 1 else []), *filters]
+
+    async def page(request: Request) -> Response:
+        house = house_of(request)
+        reader = await house.access.reader(request)
+        arguments: dict[str, Any] = dict(parameters(request, known))
+        named = arguments.pop("order", default)
+        if named not in orders:
+            raise HTTPException(422, f"order is one of {', '.join(orders)}.")
+        order = orders[named]
+        arguments["limit"] = whole_number(arguments.pop("limit", str(PAGE)), "limit", LARGEST_PAGE)
+        cursor = arguments.pop("cursor", None)
+        if cursor is not None:
+            arguments["after"] = _decode(order, cursor)
+        for name in filters.intersection(arguments):
+            if len(arguments[name]) > LONGEST_VALUE:
+                raise HTTPException(422, f"{name} has at most {LONGEST_VALUE} characters.")
+        given = frozenset(filters.intersection(arguments))
+        for filter_ in resource.filters:
+            if filter_.name in given and filter_.column in resource.personal and not reader.personal:
+                # Otherwise what is masked could be found out letter by letter.
+                raise HTTPException(403, f"{filter_.name} needs a key with the scope personal.")
+        if resource.parent:
+            arguments[resource.parent_key] = request.path_params[resource.parent_key]
+        columns = tuple(column.name for column in await house.columns.of(resource.relation))
+        query = page_query(resource, columns, order, given, cursor is not None, reader.personal)
+        answer = await house.answer(request, reader, resource.relations, query, arguments)
+        if answer is None:
+            raise _missing()
+        if resource.about_people:
+            key = arguments.get(resource.parent_key)
+            house.audit.note(reader, resource.name, UUID(key) if key else None)
+        return answer
+
+    return page
+
+
+def _item(resource: Resource) -> Handler:
+    async def item(request: Request) -> Response:
+        house = house_of(request)
+        reader = await house.access.reader(request)
+        parameters(request, ())
+        key = request.path_params["key"]
+        columns = tuple(column.name for column in await house.columns.of(resource.relation))
+        query = item_query(resource, columns, reader.personal)
+        answer = await house.answer(request, reader, resource.relations, query, {"key": key})
+        if answer is None:
+            raise _missing()
+        if resource.about_people:
+            house.audit.note(reader, resource.name, UUID(key))
+        return answer
+
+    return item
+
+
+def _missing() -> HTTPException:
+    """The same words for a row of another clinic and for one that nobody has."""
+    return HTTPException(404, "This clinic has no such row.")
+
+
+def _decode(order: Order, cursor: str) -> dict[str, Any]:
+    """The order columns of the last row of the page before. Raises HTTPException 422 for anything else."""
+    try:
+        after = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise HTTPException(422, "cursor is not one of this API's.") from error
+    if not isinstance(after, dict) or set(after) != {name for name, _ in order.columns}:
+        raise HTTPException(422, "cursor is not one of this list's: it holds for one list and one order.")
+    if not all(isinstance(value, str | int | float) and not isinstance(value, bool) for value in after.values()):
+        raise HTTPException(422, "cursor is not one of this list's: it holds for one list and one order.")
+    return after
