@@ -37,22 +37,22 @@ def page_document(resource: Resource) -> dict[str, Any]:
     """What one list takes and how it answers."""
     given: list[dict[str, Any]] = []
     if resource.parent:
-        given.append(_parameter(resource.parent_key, KINDS["uuid"], "Whose rows.", "path"))
+        given.append(parameter(resource.parent_key, KINDS["uuid"], "Whose rows.", "path"))
     given.append(
-        _parameter("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Most rows of a page.")
+        parameter("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Most rows of a page.")
     )
-    given.append(_parameter("cursor", {"type": "string", "maxLength": 500}, "`next` of the page before."))
+    given.append(parameter("cursor", {"type": "string", "maxLength": 500}, "`next` of the page before."))
     if len(resource.orders) > 1:
         names = [name for name, _ in resource.orders]
-        given.append(_parameter("order", {"type": "string", "enum": names, "default": names[0]}, "What comes first."))
-    given += [_parameter(filter_.name, KINDS[filter_.kind], _words(filter_.operator)) for filter_ in resource.filters]
+        given.append(parameter("order", {"type": "string", "enum": names, "default": names[0]}, "What comes first."))
+    given += [parameter(filter_.name, KINDS[filter_.kind], _words(filter_.operator)) for filter_ in resource.filters]
     return {"parameters": [*given, CLINIC], "responses": responses(f"{_title(resource)}Page"), "security": SECURITY}
 
 
 def item_document(resource: Resource) -> dict[str, Any]:
     """What one row takes and how it answers."""
     assert resource.item is not None
-    given = _parameter("key", KINDS[resource.item[1]], resource.item[0], "path")
+    given = parameter("key", KINDS[resource.item[1]], resource.item[0], "path")
     return {"parameters": [given, CLINIC], "responses": responses(f"{_title(resource)}Item"), "security": SECURITY}
 
 
@@ -78,7 +78,8 @@ def describe(app: FastAPI, relations: dict[str, tuple[Column, ...]]) -> dict[str
     from fastapi.openapi.utils import get_openapi
 
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    schemas: dict[str, Any] = {"Problem": PROBLEM}
+    items = {"type": "array", "items": {"$ref": "#/components/schemas/Hit"}}
+    schemas: dict[str, Any] = {"Problem": PROBLEM, "Hit": HIT, "Hits": _object({**ABOUT, "items": items}, {"items"})}
     for resource in RESOURCES:
         title = _title(resource)
         schemas[title] = _row(relations.get(resource.relation, ()), {"clinic_id"})
@@ -120,7 +121,8 @@ def _object(properties: dict[str, Any], required: set[str]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, **({"required": sorted(required)} if required else {})}
 
 
-def _parameter(name: str, schema: dict[str, Any], about: str, place: str = "query") -> dict[str, Any]:
+def parameter(name: str, schema: dict[str, Any], about: str, place: str = "query") -> dict[str, Any]:
+    """One parameter of an operation."""
     return {"name": name, "in": place, "required": place == "path", "schema": schema, "description": about}
 
 
@@ -142,6 +144,18 @@ PROBLEM = _object(
         "detail": {"type": "string"},
     },
     {"type", "title", "status", "code", "detail"},
+)
+HIT = _object(
+    {
+        "entity": {"type": "string", "enum": ["conversation", "customer", "lead"]},
+        "entity_id": {"type": "string", "format": "uuid"},
+        "score": {"type": "number", "description": "What the hits are ordered by; comparable within one answer only."},
+        "similarity": {"type": ["number", "null"], "description": "The cosine, where vectors were compared."},
+        "semantic_rank": {"type": ["integer", "null"], "description": "Its place by meaning, from 1."},
+        "lexical_rank": {"type": ["integer", "null"], "description": "Its place by spelling, from 1."},
+        "snippet": {"type": "string", "description": "The part that fits best, redacted."},
+    },
+    {"entity", "entity_id", "score", "snippet"},
 )
 CLINIC: dict[str, Any] = {
     "name": "X-Clinic-Id",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -52,12 +53,17 @@ class House:
             return Response(status_code=304, headers=headers) if known == version and known else None
         if not version:
             return Response(body, media_type=JSON)
-        about = (
-            f'{{"as_of":"{as_of.astimezone(ZONE).isoformat()}"'
-            f',"materialized_at":"{materialized_at.astimezone(ZONE).isoformat()}"'
-            f',"stale":{"true" if stale else "false"},'
-        )
-        return Response(about + body[body.index("{") + 1 :], media_type=JSON, headers=headers)
+        front = json.dumps(about(as_of, materialized_at, stale))[:-1]
+        return Response(f"{front}, {body[body.index('{') + 1 :]}", media_type=JSON, headers=headers)
+
+
+def about(as_of: datetime, materialized_at: datetime, stale: bool) -> dict[str, Any]:
+    """What every answer says of itself."""
+    return {
+        "as_of": as_of.astimezone(ZONE).isoformat(),
+        "materialized_at": materialized_at.astimezone(ZONE).isoformat(),
+        "stale": stale,
+    }
 
 
 def house_of(request: Request) -> House:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy
+from sqlalchemy import text
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
+from bn_aura_pipelines.database.views import note_materialization
 from bn_aura_pipelines.embeddings import leases, ledger
 from bn_aura_pipelines.embeddings.dispatch import Dispatcher
 from bn_aura_pipelines.embeddings.limits import Budget
@@ -78,6 +80,8 @@ def sync(
         fill_column = activate_first(connection, model) == model and write_application_columns
         marked = ledger.mark(connection, entity, model, as_of, fill_column)
         left = ledger.pending(connection, entity, model)
+        if not left:
+            note_sync(connection, entity, model)
     if not left:
         return SyncReport(entity, model, deleted=marked.deleted, seconds=time.monotonic() - begun)
     dispatcher = Dispatcher(provider, budget, first_delay)
@@ -98,6 +102,9 @@ def sync(
                 ledger.clear_cache(connection, CACHE_DAYS)
                 tidy_search(connection, rows=done)
                 left = ledger.pending(connection, entity, model)
+    with database.begin(as_of) as connection:
+        if not left:
+            note_sync(connection, entity, model)
     if isinstance(stopped, ProviderUnusable):
         raise stopped
     return SyncReport(
@@ -117,6 +124,15 @@ def sync(
         seconds=time.monotonic() - begun,
         stopped=f"{stopped}; {left:,} rows are left" if stopped else None,
     )
+
+
+def note_sync(connection: sqlalchemy.Connection, entity: Entity, model: str) -> None:
+    """Note that every row of this entity has been embedded as of this transaction's moment."""
+    rows = connection.execute(
+        text("select count(*) from aura_ops.embeddings where entity = :entity and model = :model"),
+        {"entity": entity, "model": model},
+    ).scalar_one()
+    note_materialization(psycopg_connection(connection), f"{entity}_embeddings", rows)
 
 
 def tidy_search(connection: sqlalchemy.Connection, rows: int) -> None:

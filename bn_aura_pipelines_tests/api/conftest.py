@@ -18,6 +18,9 @@ from bn_aura_pipelines.api.keys import create_key
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import build
+from bn_aura_pipelines.embeddings.offline import OfflineEmbedder
+from bn_aura_pipelines.embeddings.providers import Entity
+from bn_aura_pipelines.embeddings.sync import sync
 from bn_aura_pipelines.settings import Settings
 from bn_aura_pipelines.sources.relations import build_source_relations
 from bn_aura_pipelines.sources.sample.generate import generate
@@ -52,6 +55,9 @@ def clinics(server: Database, template: str) -> Iterator[Database]:
             )
         )
         build(connection, [view for view in load_views() if view.name in ("customer_360", "lead_board")])
+    entities: tuple[Entity, ...] = ("conversation", "lead", "customer")
+    for entity in entities:
+        sync(database, entity, NOW, OfflineEmbedder())
     yield database
     drop(server, database)
 

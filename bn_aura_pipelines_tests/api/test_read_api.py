@@ -88,7 +88,7 @@ def test_without_a_key_that_holds_nothing_is_shown(client: httpx.Client, clinics
     for headers in ({}, {"Authorization": "Bearer bna_guess"}, {"Authorization": "Basic eDp5"}, revoked, expired):
         for resource in RESOURCES:
             assert client.get(f"/v1/{resource.name}", headers=headers).status_code == 401
-    assert client.get("/v1/search", params={"q": "x"}).status_code == 401
+    assert client.get("/v1/search/leads", params={"q": "x"}).status_code == 401
     assert client.get("/healthz").json() == client.get("/readyz").json() == {"status": "ok"}
 
 
@@ -106,7 +106,9 @@ def test_without_a_key_that_holds_nothing_is_shown(client: httpx.Client, clinics
         "/v1/customers/not-an-id",
         "/v1/customers/%00",
         "/v1/cohorts?cohort_month=soon",
-        "/v1/search?q=",
+        "/v1/search/leads?q=",
+        "/v1/search/leads",
+        "/v1/search/leads?q=x&since=2026-01-01",
     ],
 )
 def test_what_cannot_be_read_is_the_clients_mistake(client: httpx.Client, clinics: Database, path: str) -> None:
@@ -155,7 +157,7 @@ def test_a_page_starts_in_an_index_at_its_cursor(
         assert not later_page or any(re.search(rf"\b{name}\b", line) for line in conditions), plan
 
 
-@pytest.mark.parametrize("path", ["/v1/customers/x", "/v1/nothing", "/v1/customers?limit=x", "/v1/search?q=%00"])
+@pytest.mark.parametrize("path", ["/v1/customers/x", "/v1/nothing", "/v1/customers?limit=x", "/v1/search/leads?q=%00"])
 def test_a_mistake_is_a_problem_with_a_code(client: httpx.Client, clinics: Database, path: str) -> None:
     answer = client.get(path, headers=key_for(clinics, SIAM))
     assert answer.status_code in (404, 422)
@@ -212,3 +214,18 @@ def test_the_api_needs_neither_dagster_nor_xgboost() -> None:
         "import sys; import bn_aura_pipelines.api.app; sys.exit(any(m in sys.modules for m in ('dagster', 'xgboost')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_search_finds_by_text_and_by_example_within_the_clinic(client: httpx.Client, clinics: Database) -> None:
+    headers, foreign = key_for(clinics, SIAM), key_for(clinics, THONGLOR)
+    for name in ("conversations", "customers", "leads"):
+        found = {}
+        for mode in ("hybrid", "semantic", "lexical"):
+            body = client.get(f"/v1/search/{name}", params={"q": "botox โบท็อกซ์", "mode": mode}, headers=headers).json()
+            assert body["as_of"] == "2026-06-01T00:00:00+07:00"
+            found[mode] = body["items"]
+        first = found["hybrid"][0]["entity_id"]
+        alike = client.get(f"/v1/search/{name}", params={"like": first}, headers=headers).json()["items"]
+        assert alike
+        assert first not in [hit["entity_id"] for hit in alike]
+        assert client.get(f"/v1/search/{name}", params={"like": first}, headers=foreign).status_code == 404
