@@ -229,3 +229,13 @@ def test_search_finds_by_text_and_by_example_within_the_clinic(client: httpx.Cli
         assert alike
         assert first not in [hit["entity_id"] for hit in alike]
         assert client.get(f"/v1/search/{name}", params={"like": first}, headers=foreign).status_code == 404
+
+
+def test_every_column_that_is_filtered_or_ordered_by_is_there(clinics: Database) -> None:
+    with clinics.begin() as connection:
+        for resource in RESOURCES:
+            relation = resource.relation.removeprefix("aura_marts.")
+            columns = {column["name"] for column in sqlalchemy.inspect(connection).get_columns(relation, "aura_marts")}
+            named = {filter_.column for filter_ in resource.filters}
+            named |= {name for _, order in resource.orders for name, _ in order.columns}
+            assert named <= columns, resource.name

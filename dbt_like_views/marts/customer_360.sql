@@ -8,6 +8,7 @@
 -- customer_id: the customer
 -- customer_code: the code people use
 -- full_name: name
+-- sales_user_id: who is in charge
 -- status: active, inactive or blacklisted, as it stands
 -- is_active: whether a visit was completed in the last 365 days
 -- first_visit_date: Bangkok day of the first completed visit
@@ -64,6 +65,7 @@ select
     c.customer_id,
     c.customer_code,
     c.full_name,
+    c.assigned_sales_id as sales_user_id,
     c.status,
     coalesce(v.last_visit_at >= aura_ops.as_of() - interval '365 days', false) as is_active,
     v.first_visit_date,
