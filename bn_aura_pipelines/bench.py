@@ -44,6 +44,15 @@ def leads(data: Path, many: int) -> None:
 
 
 @bench.command()
+@click.option("--customers", type=int, default=2_000, show_default=True, help="How many to draw, and as many leads.")
+def forecast(customers: int) -> None:
+    """Hold the pipeline forecast of a sample clinic against what came, and plant two leaks for the guard."""
+    from bn_aura_pipelines_tests.benchmarks.forecast import main
+
+    sys.exit(0 if main(customers, click.echo) else 1)
+
+
+@bench.command()
 @click.option("--data", type=FOLDER, required=True, help="An export of real conversations with truth_sentiment.csv.")
 def voice(data: Path) -> None:
     """Train the local sentiment model on an export's labels and measure it on the labels that were left out."""

@@ -20,6 +20,7 @@ from bn_aura_pipelines.database.opening import open_migrated
 from bn_aura_pipelines.embeddings.commands import embeddings, search
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.models.commands import models
+from bn_aura_pipelines.models.leads.commands import lead_history
 from bn_aura_pipelines.settings import get_settings
 
 DEMO_CUSTOMERS = 2_000
@@ -49,6 +50,7 @@ def cli() -> None:
 
 cli.add_command(bench)
 cli.add_command(models)
+cli.add_command(lead_history)
 
 
 def opened() -> Database:

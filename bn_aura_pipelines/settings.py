@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     )
     write_application_columns: bool = Field(
         default=True,
-        description="Whether embeddings are also written to the application's three vector(768) columns.",
+        description="Whether embeddings and lead scores are also written to the application's own columns.",
     )
     embedding_model: str = Field(
         default="offline-ngrams-1",

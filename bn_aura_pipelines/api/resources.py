@@ -107,6 +107,7 @@ RESOURCES = (
         ),
         _equal(("category", "text"), ("stage", "text"), ("sales_user_id", "uuid")),
         item=("lead_id", "uuid"),
+        parts=(Part("history", "aura_marts.lead_stages", "t.valid_from, t.stage"),),
         personal=frozenset({"name", "email", "phone"}),
     ),
     Resource(

@@ -13,6 +13,8 @@
 -- price_inquiries: customer messages about prices or promotions
 -- urgency_signals: customer messages that speak of haste
 -- budget_signals: customer messages about budget, instalments or deposits
+-- skin_score: the latest skin analysis within the window, 0 to 100, of who has the lead's e-mail address in the clinic;
+--   null without one
 -- notes, source, primary_concern, estimated_value_thb and metadata: the application's, as they stand; the leakage guard
 --   decides which of them a model may see
 with leads as (
@@ -95,6 +97,33 @@ said as (
     inner join talks as t on w.lead_id::text = t.lead_id
     inner join aura_staging.stg_messages as m on t.conversation_id = m.conversation_id and w.known_until > m.sent_at
     group by w.lead_id
+),
+
+people as (
+    select
+        id as customer_id,
+        null::uuid as user_id,
+        clinic_id,
+        lower(trim(email)) as email
+    from aura_staging.source_customers
+    union all
+    select
+        null::uuid as customer_id,
+        id as user_id,
+        clinic_id,
+        lower(trim(email)) as email
+    from aura_staging.source_users
+),
+
+analyses as (
+    select distinct on (w.lead_id)
+        w.lead_id,
+        a.overall_score
+    from aura_staging.source_skin_analyses as a
+    inner join people as p on a.clinic_id = p.clinic_id and (a.customer_id = p.customer_id or a.user_id = p.user_id)
+    inner join windows as w on p.clinic_id = w.clinic_id and p.email = w.email and a.analyzed_at < w.known_until
+    where a.overall_score is not null
+    order by w.lead_id asc, a.analyzed_at desc, a.overall_score asc
 )
 
 select
@@ -122,8 +151,10 @@ select
     s.price_inquiries::int as price_inquiries,
     s.urgency_signals::int as urgency_signals,
     s.budget_signals::int as budget_signals,
+    a.overall_score::float8 as skin_score,
     sin(2 * pi() * extract(doy from aura_ops.bangkok_day(w.created_at)) / 365.25)::float8 as season_sin,
     cos(2 * pi() * extract(doy from aura_ops.bangkok_day(w.created_at)) / 365.25)::float8 as season_cos,
     w.metadata
 from windows as w
 left join said as s on w.lead_id = s.lead_id
+left join analyses as a on w.lead_id = a.lead_id

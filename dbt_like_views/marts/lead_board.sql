@@ -37,7 +37,7 @@ with leads as (
         l.name,
         l.source,
         l.primary_concern,
-        l.stage,
+        coalesce(h.stage, l.stage) as stage,
         l.created_at,
         l.last_contacted_at,
         l.estimated_value_thb,
@@ -54,6 +54,9 @@ with leads as (
         s.reasons_th
     from aura_staging.stg_leads as l
     inner join aura_models.lead_scores as s on l.lead_id = s.lead_id
+    -- The application shows a temperature in the place of a stage; the history remembers the stage.
+    left join aura_staging.stg_lead_stages as h
+        on l.lead_id = h.lead_id and h.valid_to is null and h.stage not in ('won', 'lost')
     where l.clinic_id is not null and l.stage not in ('won', 'lost')
 ),
 

@@ -32,10 +32,9 @@ stays as (
         h.position,
         h.valid_from,
         s.stage_number,
-        case when h.valid_to < aura_ops.as_of() then h.valid_to end as valid_to
-    from aura_ops.lead_stage_history as h
+        h.valid_to
+    from aura_staging.stg_lead_stages as h
     left join stages as s on h.stage = s.stage
-    where h.valid_from < aura_ops.as_of()
 ),
 
 leads as (

@@ -56,7 +56,7 @@ def lead_model(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeR
 def lead_scores(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
     with aura.begin(context) as connection:
         result = score(connection)
-        written_back = write_back(connection)
+        written_back = write_back(connection) if aura.settings.write_application_columns else {}
         return dg.MaterializeResult(
             metadata={
                 **describe_table(connection, "aura_models.lead_scores"),
@@ -96,7 +96,7 @@ def lead_stage_history(context: dg.AssetExecutionContext, aura: Aura) -> dg.Mate
 
 
 @dg.asset(
-    deps=[lead_scores, "lead_facts", "stg_leads"],
+    deps=[lead_scores, "lead_facts", "stg_leads", "stg_lead_stages"],
     group_name="models",
     description="Wins and THB that open leads will bring within 30, 60 and 90 days, back-tested on twelve past months.",
     kinds={"postgres", "table", "forecast"},

@@ -28,6 +28,7 @@ TIMED_NUMBERS = (
     "price_inquiries",
     "urgency_signals",
     "budget_signals",
+    "skin_score",
     "season_sin",
     "season_cos",
 )

@@ -15,6 +15,7 @@ from bn_aura_pipelines.database.bulk import read_frame, replace_table
 from bn_aura_pipelines.database.connections import set_as_of
 from bn_aura_pipelines.models.judging import logit
 from bn_aura_pipelines.models.leads.fields import as_numbers, column_of
+from bn_aura_pipelines.models.leads.hazards import DAY, learn_hazards, read_places
 from bn_aura_pipelines.models.leads.training import LeadRows, fit, inspect_rows, read_rows
 
 if TYPE_CHECKING:
@@ -28,30 +29,9 @@ HORIZONS = (30, 60, 90)
 MONTHS = 12
 SIMULATIONS = 2000
 SEED = 5
-DAY = 86_400.0
 ALL_STAGES = "all"
-LEAST_DECIDED = 30
 # How much better or worse than expected a whole month turns out, in log-odds: what all leads share.
 MONTHS_SHOCK = 0.25
-
-
-@dataclass(frozen=True)
-class Hazards:
-    """Days from entry to win and to loss of decided leads, ascending: when, if at all, an outcome comes."""
-
-    to_win: Array
-    to_loss: Array
-
-    def win_within(self, probability: Array, age: Array, days: float) -> Array:
-        """P(won within `days`) of leads that are open at `age`, given P(won) as they were entered."""
-        import numpy as np
-
-        won_by, lost_by = _share(self.to_win, age), _share(self.to_loss, age)
-        still = probability * (1 - won_by) + (1 - probability) * (1 - lost_by)
-        coming = probability * (_share(self.to_win, age + days) - won_by)
-        # Longer open than anything seen: as likely as ever, but nobody knows when, so it is spread over a year.
-        late = probability * min(days / 365, 1.0)
-        return np.where(still > 1e-3, coming / np.maximum(still, 1e-3), late)
 
 
 @dataclass(frozen=True)
@@ -82,19 +62,6 @@ def forecast(connection: sqlalchemy.Connection) -> ForecastResult:
         wins_coverage=_mean(past["wins_inside"].tolist()),
         thb_coverage=_mean(past["thb_inside"].tolist()),
     )
-
-
-def learn_hazards(rows: LeadRows, moment: float) -> Hazards | None:
-    """Times to win and to loss of the leads decided in the year before a moment; None where there are too few."""
-    import numpy as np
-
-    known = rows.known_at(moment)
-    recent = known.decided >= moment - 365 * DAY
-    days = np.maximum(known.decided - known.created, 0)[recent] / DAY
-    won = known.won[recent]
-    if len(won) < LEAST_DECIDED or not 0 < won.sum() < len(won):
-        return None
-    return Hazards(np.sort(days[won == 1]), np.sort(days[won == 0]))
 
 
 def simulate(probability: Array, values: Array, seed: int) -> tuple[Array, Array]:
@@ -165,25 +132,26 @@ def _forecast_rows(connection: sqlalchemy.Connection, rows: LeadRows, as_of: dat
     import numpy as np
     import pandas as pd
 
-    hazards = learn_hazards(rows, as_of.timestamp())
+    at = as_of.timestamp()
+    hazards = learn_hazards(connection, rows, at)
     board = read_frame(
         connection,
-        "select l.lead_id, l.clinic_id, l.stage, s.win_probability, l.estimated_value_thb,"
+        "select l.lead_id::text, l.clinic_id, s.win_probability, l.estimated_value_thb,"
         " extract(epoch from l.created_at)::float8 as created from aura_staging.stg_leads as l"
         " inner join aura_models.lead_scores as s on l.lead_id = s.lead_id"
         " where l.stage not in ('won', 'lost') order by l.lead_id",
     )
     found: list[dict[str, Any]] = []
     value = _board_values(board, rows)
-    age = (as_of.timestamp() - board["created"].to_numpy(float)) / DAY
+    places = read_places(connection, board["lead_id"].tolist(), board["created"].to_numpy(float), at)
     probability = board["win_probability"].to_numpy(float)
-    clinics, stages = board["clinic_id"].to_numpy(object), board["stage"].to_numpy(object)
+    clinics, stages = board["clinic_id"].to_numpy(object), places.stage
     for clinic in sorted(set(clinics.tolist())) if hazards else ():
         for stage in [ALL_STAGES, *sorted(set(stages.tolist()))]:
             chosen = np.flatnonzero((clinics == clinic) & ((stages == stage) | (stage == ALL_STAGES)))
             for horizon in HORIZONS if len(chosen) else ():
                 assert hazards is not None
-                within = hazards.win_within(probability[chosen], age[chosen], horizon)
+                within = hazards.win_within(probability[chosen], places.take(chosen), horizon)
                 wins, thb = simulate(within, np.nan_to_num(value[chosen]), SEED + horizon)
                 found.append(
                     {
@@ -222,20 +190,20 @@ def _backtest_month(
 
     then = read_rows(connection)
     at = moment.timestamp()
-    hazards, known = learn_hazards(then, at), then.known_at(at)
+    hazards, known = learn_hazards(connection, then, at), then.known_at(at)
     if hazards is None:
         return []
     model = fit(known, inspect_rows(known, then.open), boosted=False)[-1]
     waiting = then.open
     probability = model.predict(waiting.values, waiting.clinics.tolist())
     worth = values_of(then)[np.isnan(then.won)]
-    days = (at - waiting.created) / DAY
+    places = read_places(connection, waiting.ids.tolist(), waiting.created, at)
     found: list[dict[str, Any]] = []
     for clinic in sorted(set(waiting.clinics.tolist()) - {""}):
         mine = waiting.clinics == clinic
         theirs = (later.clinics == clinic) & (later.created < at) & ~(np.nan_to_num(later.decided, nan=np.inf) < at)
         for horizon in HORIZONS:
-            within = hazards.win_within(probability[mine], days[mine], horizon)
+            within = hazards.win_within(probability[mine], places.take(np.flatnonzero(mine)), horizon)
             wins, thb = simulate(within, np.nan_to_num(worth[mine]), SEED + horizon)
             came = theirs & (later.won == 1) & (later.decided < at + horizon * DAY)
             unknown = bool(np.isnan(worth[mine]).any() or np.isnan(values[came]).any())
@@ -278,9 +246,3 @@ def _percentiles(unit: str, simulated: Array, unknown: bool = False) -> dict[str
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None and value == value]
     return sum(known) / len(known) if known else None
-
-
-def _share(ascending: Array, days: Array) -> Array:
-    import numpy as np
-
-    return np.searchsorted(ascending, days, side="right") / len(ascending)

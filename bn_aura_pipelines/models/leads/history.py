@@ -5,12 +5,19 @@ Temperatures (cold, warm, hot) are no stages: a lead that gets one stays at the 
 
 from __future__ import annotations
 
+import csv
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import sqlalchemy
 from sqlalchemy import text
+
+from bn_aura_pipelines.errors import UserError
+
+STAGES = ("new", "contacted", "qualified", "proposal_sent", "negotiation", "won", "lost")
 
 # At first sight: new since it was entered, contacted since the last contact, the present stage since the last change.
 FIRST_SIGHT = """
@@ -104,6 +111,47 @@ class StageChange:
     moment: datetime
 
 
+class HistoryRefused(UserError):
+    """A file that is no history of lead stages; nothing of it was taken over."""
+
+
+def read_changes(path: Path) -> list[StageChange]:
+    """The changes in a CSV file with the columns lead_id, stage and moment (ISO 8601 with a zone).
+
+    Raises HistoryRefused, naming the first line that says something else.
+    """
+    found: list[StageChange] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.DictReader(lines)
+            missing = {"lead_id", "stage", "moment"} - set(rows.fieldnames or ())
+            if missing:
+                name = sorted(missing)[0]
+                raise HistoryRefused(f"{path.name} has no column {name}: lead_id, stage and moment are needed.")
+            for row in rows:
+                found.append(_change(row, f"{path.name}, line {rows.line_num}"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise HistoryRefused(f"{path} cannot be read as CSV ({error}): save it as CSV in UTF-8.") from error
+    return found
+
+
+def _change(row: dict[str, str | None], place: str) -> StageChange:
+    lead, stage, moment = ((row[name] or "").strip() for name in ("lead_id", "stage", "moment"))
+    try:
+        lead = str(uuid.UUID(lead))
+    except ValueError:
+        raise HistoryRefused(f"{place}: {lead!r} is no lead's id: write the UUID of sales_leads.id.") from None
+    if stage not in STAGES:
+        raise HistoryRefused(f"{place}: {stage!r} is no stage: one of {', '.join(STAGES)}.")
+    try:
+        when = datetime.fromisoformat(moment)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise HistoryRefused(f"{place}: {moment!r} is no moment with a zone, such as 2026-05-01T10:00:00+07:00.")
+    return StageChange(lead, stage, when)
+
+
 def record(connection: sqlalchemy.Connection) -> RecordingResult:
     """Record what changed up to the run's moment; again at the same moment nothing changes. About a moment before what
     was recorded nothing is done: history is not rewritten."""
@@ -125,8 +173,9 @@ def record(connection: sqlalchemy.Connection) -> RecordingResult:
 
 
 def import_history(connection: sqlalchemy.Connection, changes: Iterable[StageChange]) -> int:
-    """Take over a history kept elsewhere: it replaces what was inferred or recorded of these leads. Changes after the
-    run's moment and stages that do not exist are refused. Returns the stays written."""
+    """Take over a history kept elsewhere: it replaces what was inferred or recorded of these leads, and counts as
+    recorded when it happened. Changes after the run's moment and of unknown leads are left out. Returns the stays
+    written."""
     ordered = sorted(changes, key=lambda change: (change.lead_id, change.moment))
     if not ordered:
         return 0
@@ -146,7 +195,7 @@ def import_history(connection: sqlalchemy.Connection, changes: Iterable[StageCha
                     lag(stage) over (partition by lead_id order by number) as before
                 from unnest(cast(:ids as uuid[]), cast(:stages as text[]), cast(:moments as timestamptz[]))
                 with ordinality as t (lead_id, stage, moment, number)
-                where moment < aura_ops.as_of()
+                where moment < aura_ops.as_of() and lead_id in (select id from public.sales_leads)
             )
 
             insert into aura_ops.lead_stage_history
@@ -158,7 +207,7 @@ def import_history(connection: sqlalchemy.Connection, changes: Iterable[StageCha
                 moment,
                 lead(moment) over (partition by lead_id order by number),
                 true,
-                aura_ops.as_of()
+                moment
             from told
             where stage is distinct from before
             """

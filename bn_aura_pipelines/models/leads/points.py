@@ -22,6 +22,7 @@ INPUTS = (
     *(f"metadata.scoring.{part}" for part in PARTS),
     "metadata.engagementData.pageViews",
     "metadata.analysisData.skinScan",
+    "skin_score",
     "primary_concern",
     "estimated_value_thb",
     "messages",
@@ -60,7 +61,7 @@ def _skin_need(values: pd.DataFrame) -> Array:
     import numpy as np
 
     concern = _filled(values, "primary_concern")
-    scan = _filled(values, "metadata.analysisData.skinScan")
+    scan = _filled(values, "metadata.analysisData.skinScan") | ~np.isnan(_numbers(values, "skin_score"))
     return np.where(concern | scan, 12.0 * concern + 13.0 * scan, np.nan)
 
 

@@ -30,6 +30,7 @@ SENTENCES = {
     "price_inquiries": ("asked about prices {} times", "ถามเรื่องราคา {} ครั้ง"),
     "urgency_signals": ("spoke of haste {} times", "แสดงความเร่งด่วน {} ครั้ง"),
     "budget_signals": ("spoke about budget {} times", "พูดถึงงบประมาณ {} ครั้ง"),
+    "skin_score": ("skin analysis scored {} of 100", "ผลตรวจสภาพผิว {} จาก 100"),
     "has_email": ("e-mail address on record: {}", "มีอีเมล: {}"),
     "has_phone": ("telephone number on record: {}", "มีเบอร์โทร: {}"),
     "source": ("came through {}", "มาจากช่องทาง {}"),
@@ -46,6 +47,7 @@ SENTENCES = {
 MISSING = {
     "response_hours": ("no first contact yet", "ยังไม่มีการติดต่อกลับ"),
     "messages": ("no conversation on record", "ไม่มีบทสนทนา"),
+    "skin_score": ("no skin analysis", "ยังไม่มีผลตรวจสภาพผิว"),
     "primary_concern": ("no concern on record", "ยังไม่ระบุความกังวลหลัก"),
     "estimated_value_thb": ("no estimated value", "ยังไม่มีมูลค่าประเมิน"),
 }

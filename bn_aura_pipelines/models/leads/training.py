@@ -48,6 +48,7 @@ FACTS = (
 class LeadRows:
     """Leads in order of creation: their fields, clinics ('' where none), creation, decision and outcome (NaN: open)."""
 
+    ids: NDArray[np.object_]
     values: pd.DataFrame
     clinics: NDArray[np.object_]
     created: Array
@@ -57,7 +58,8 @@ class LeadRows:
     def take(self, rows: NDArray[Any]) -> LeadRows:
         """The leads at these places, or where this mask holds."""
         values = self.values.iloc[rows.nonzero()[0] if rows.dtype == bool else rows]
-        return LeadRows(values, self.clinics[rows], self.created[rows], self.decided[rows], self.won[rows])
+        arrays = (self.clinics[rows], self.created[rows], self.decided[rows], self.won[rows])
+        return LeadRows(self.ids[rows], values, *arrays)
 
     def known_at(self, moment: float) -> LeadRows:
         """The decided leads of which the outcome was known at a moment, the latest decision last."""
@@ -188,6 +190,7 @@ def read_rows(connection: sqlalchemy.Connection) -> LeadRows:
 def as_rows(facts: pd.DataFrame) -> LeadRows:
     """Lead facts, as FACTS reads them, with their fields taken apart."""
     return LeadRows(
+        ids=facts["lead_id"].astype(str).to_numpy(object),
         values=read_values(facts),
         clinics=facts["clinic_id"].fillna("").astype(str).to_numpy(),
         created=facts["created"].to_numpy(float),

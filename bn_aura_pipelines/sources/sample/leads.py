@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from bn_aura_pipelines.sources.sample.catalogue import LEAD_SOURCES, LOST, REFERRAL, WON
+from bn_aura_pipelines.sources.sample.catalogue import LEAD_SOURCES, LOST, REFERRAL, STAGES, WON
 from bn_aura_pipelines.sources.sample.clock import Calendar, Floats, Ints, opening_hours, waking_hours
 from bn_aura_pipelines.sources.sample.laws import Laws
 
@@ -30,6 +30,7 @@ class Leads:
     contacted: Floats  # infinite when nobody answered before the as-of moment
     outcome: Ints  # WON or LOST, in the end
     decided: Floats  # when that was or will be
+    reached: Floats  # (n, stages) when each of STAGES was or will be reached, infinite where never
     customer: Ints  # place among the customers, -1 unless won by now
     referrer: Ints  # place among the customers of who referred this lead, else -1
 
@@ -106,6 +107,8 @@ def _generation(
     moment = created.copy()
     outcome = np.full(count, WON)
     open_ = np.ones(count, bool)
+    reached = np.full((count, len(STAGES)), np.inf)
+    reached[:, 0] = created
     for step in range(len(laws.step_intercept)):
         score = laws.step_intercept[step] + laws.step_quality[step] * quality + laws.step_speed[step] * speed
         moves = rng.random(count) < 1 / (1 + np.exp(-score))
@@ -119,6 +122,7 @@ def _generation(
         if step == 0:
             contacted = np.where(seen & moves, moment, contacted)
         outcome = np.where(open_ & ~moves, LOST, outcome)
+        reached[open_, after[open_]] = moment[open_]
         open_ &= moves
     return Leads(
         created=created,
@@ -132,6 +136,7 @@ def _generation(
         contacted=contacted,
         outcome=outcome,
         decided=moment,
+        reached=reached,
         customer=np.where(stage == WON, 0, -1),
         referrer=referrer,
     )

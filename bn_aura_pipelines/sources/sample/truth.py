@@ -60,6 +60,13 @@ create table aura_truth.leads (
     note_after_outcome boolean not null
 );
 comment on column aura_truth.leads.decided_at is 'When the lead was or will be won or lost.';
+create table aura_truth.lead_stages (
+    lead_id uuid not null,
+    stage text not null,
+    reached_at timestamptz not null,
+    primary key (lead_id, stage)
+);
+comment on column aura_truth.lead_stages.reached_at is 'When the lead came or will come to the stage.';
 create table aura_truth.conversations (
     conversation_id uuid primary key,
     polarity float8 not null,
@@ -141,6 +148,13 @@ def write_truth(
         "note_after_outcome": late_notes,
     }
     copy_columns(connection, "aura_truth", "leads", drawn)
+    lead, stage = np.nonzero(np.isfinite(leads.reached))
+    stages: dict[str, Any] = {
+        "lead_id": take(world.lead_ids, lead),
+        "stage": take(STAGES, stage),
+        "reached_at": calendar.timestamps(leads.reached[lead, stage]),
+    }
+    copy_columns(connection, "aura_truth", "lead_stages", stages)
 
 
 def _ends(world: World) -> tuple[Floats, Floats, Floats]:

@@ -41,6 +41,7 @@ def write_leads(database: Database, leads: Sequence[Mapping[str, Any]]) -> None:
         {
             "id": lead_id(number),
             "clinic_id": CLINIC,
+            "sales_user_id": None,
             "name": f"Lead {number}",
             "email": "",
             "status": "new",
@@ -59,9 +60,10 @@ def write_leads(database: Database, leads: Sequence[Mapping[str, Any]]) -> None:
     with database.begin() as connection:
         connection.execute(
             text(
-                "insert into public.sales_leads (id, clinic_id, name, email, status, source, estimated_value, metadata,"
-                " last_contacted_at, created_at, updated_at) values (:id, :clinic_id, :name, :email, :status, :source,"
-                " :estimated_value, cast(:metadata as jsonb), :last_contacted_at, :created_at, :updated_at)"
+                "insert into public.sales_leads (id, clinic_id, sales_user_id, name, email, status, source,"
+                " estimated_value, metadata, last_contacted_at, created_at, updated_at)"
+                " values (:id, :clinic_id, :sales_user_id, :name, :email, :status, :source, :estimated_value,"
+                " cast(:metadata as jsonb), :last_contacted_at, :created_at, :updated_at)"
             ),
             rows,
         )

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
+from bn_aura_pipelines.cli import cli
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.view_files import get_view
 from bn_aura_pipelines.database.views import build
-from bn_aura_pipelines.models.leads.history import StageChange, import_history, record
+from bn_aura_pipelines.models.leads.hazards import learn_hazards, read_places
+from bn_aura_pipelines.models.leads.history import HistoryRefused, StageChange, import_history, read_changes, record
+from bn_aura_pipelines.models.leads.training import read_rows
+from bn_aura_pipelines.settings import get_settings
 from bn_aura_pipelines_tests.models.leads.leadbook import START, lead_id, open_clinic, write_leads
 
 STAGES = ["new", "contacted", "qualified", "proposal_sent", "negotiation", "won"]
@@ -145,3 +152,82 @@ def test_an_imported_history_replaces_what_was_inferred(database: Database) -> N
         assert record(connection).changes == 0
     assert [stay[0] for stay in read_history(database)[lead_id(0)]] == list(days)
     assert read_funnel(database, as_of)["website", "negotiation"] == (1, 0, 0, 1)
+
+
+def test_what_a_run_recorded_later_is_unknown_at_an_earlier_moment(database: Database) -> None:
+    open_clinic(database)
+    write_leads(database, [{}])
+    set_status(database, 0, "qualified", START + timedelta(days=2))
+    with database.begin(START + timedelta(days=9)) as connection:
+        record(connection)
+    known = text("select stage from aura_staging.stg_lead_stages order by position")
+    with database.begin(START + timedelta(days=8)) as connection:
+        assert connection.execute(known).scalars().all() == []
+    with database.begin(START + timedelta(days=9)) as connection:
+        assert connection.execute(known).scalars().all() == ["new", "qualified"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("17,won,2026-01-02T00:00:00+07:00", "line 3: '17' is no lead's id"),
+        (f"{lead_id(1)},hot,2026-01-02T00:00:00+07:00", "line 3: 'hot' is no stage"),
+        (f"{lead_id(1)},won,2026-01-02", "line 3: '2026-01-02' is no moment with a zone"),
+        (f"{lead_id(1)}", "line 3: '' is no stage"),
+    ],
+)
+def test_a_history_with_a_bad_line_is_refused_by_its_number(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "stages.csv"
+    file.write_text(f"lead_id,stage,moment\n{lead_id(0)},new,2026-01-02T00:00:00+07:00\n{line}\n")
+    with pytest.raises(HistoryRefused, match=said):
+        read_changes(file)
+    file.write_text("lead,stage\n")
+    with pytest.raises(HistoryRefused, match="has no column lead_id"):
+        read_changes(file)
+
+
+def test_a_history_is_taken_over_from_a_file_once(database: Database, tmp_path: Path) -> None:
+    open_clinic(database)
+    write_leads(database, [{"status": "negotiation", "updated_at": START + timedelta(days=4)}])
+    file = tmp_path / "stages.csv"
+    days = {"new": 0, "qualified": 2, "negotiation": 4, "won": 99_999}
+    rows = [f"{lead_id(0)},{stage},{(START + timedelta(days=day)).isoformat()}" for stage, day in days.items()]
+    rows.append(f"{lead_id(77)},won,{START.isoformat()}")
+    file.write_text("\ufefflead_id,stage,moment\n" + "\n".join(rows) + "\n")
+    runner = CliRunner()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BN_AURA_DATABASE_URL", database.url.render_as_string(hide_password=False))
+        get_settings.cache_clear()
+        first, again = (runner.invoke(cli, ["lead-history", str(file)], catch_exceptions=False) for _ in range(2))
+    get_settings.cache_clear()
+    assert first.exit_code == 0 and "5 changes of 2 leads read, 3 stays stand" in first.output
+    assert "unknown leads" in first.output and again.output == first.output
+    assert [stay[0] for stay in read_history(database)[lead_id(0)]] == ["new", "qualified", "negotiation"]
+
+
+def test_where_a_lead_stands_and_how_long_tells_when_it_is_won(database: Database) -> None:
+    """Who is to be won stays five days in negotiation, who is to be lost twenty: a stay of ten days means no win."""
+    open_clinic(database)
+    write_leads(
+        database,
+        [{"status": "won" if n % 2 else "lost", "updated_at": START + timedelta(days=30 + n / 10)} for n in range(100)]
+        + [{"status": "negotiation", "updated_at": START + timedelta(days=40)} for _ in range(2)],
+    )
+    as_of = START + timedelta(days=50)
+    told = [StageChange(lead_id(n), "new", START) for n in range(102)]
+    for n in range(100):
+        outcome = START + timedelta(days=30 + n / 10)
+        told.append(StageChange(lead_id(n), "negotiation", outcome - timedelta(days=5 if n % 2 else 20)))
+        told.append(StageChange(lead_id(n), "won" if n % 2 else "lost", outcome))
+    told += [StageChange(lead_id(n), "negotiation", as_of - timedelta(days=day)) for n, day in ((100, 2), (101, 10))]
+    with database.begin(as_of) as connection:
+        import_history(connection, told)
+        rows = read_rows(connection)
+        hazards = learn_hazards(connection, rows, as_of.timestamp())
+        assert hazards is not None and (hazards.winners, hazards.losers) == (50, 50)
+        leads = [lead_id(100), lead_id(101)]
+        places = read_places(connection, leads, np.full(2, START.timestamp()), as_of.timestamp())
+    assert places.stage.tolist() == ["negotiation"] * 2 and places.stay.tolist() == [2, 10]
+    within = hazards.win_within(np.array([0.4, 0.4]), places, 30)
+    assert within.tolist() == pytest.approx([0.4, 0.0])
+    assert hazards.win_within(np.array([0.4, 0.4]), places, 2).tolist() == pytest.approx([0.0, 0.0])

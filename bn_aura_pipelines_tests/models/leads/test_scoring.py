@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.database.view_files import get_view
+from bn_aura_pipelines.database.view_files import get_view, load_views
 from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.models.leads.forecast import forecast
 from bn_aura_pipelines.models.leads.scoring import ScoringResult, score, write_back
 from bn_aura_pipelines.models.leads.training import TrainingResult, train
-from bn_aura_pipelines_tests.models.leads.leadbook import START, draw_leads, lead_id, open_clinic, write_leads
+from bn_aura_pipelines.sources.relations import build_source_relations
+from bn_aura_pipelines.sources.sample.generate import generate
+from bn_aura_pipelines_tests.models.leads.leadbook import CLINIC, START, draw_leads, lead_id, open_clinic, write_leads
 
 AS_OF = START + timedelta(days=200)
 BOARD = get_view("aura_marts.lead_board")
@@ -165,3 +167,57 @@ def test_price_haste_budget_and_questions_are_heard_in_thai_and_english(database
             )
         ).all()
     assert [tuple(row) for row in rows] == [(3, 2, 1, 1, 1), (4, 1, 1, 1, 1)]
+
+
+def test_a_skin_analysis_before_the_decision_is_heard_and_a_later_one_is_not(database: Database) -> None:
+    open_clinic(database)
+    write_leads(database, [{"email": "A@x.test"}, {"email": "b@x.test"}, {"email": "c@x.test"}])
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "create table public.skin_analyses (id uuid primary key default gen_random_uuid(), user_id uuid,"
+                " customer_id uuid, clinic_id uuid not null, overall_score numeric, analyzed_at timestamptz not null)"
+            )
+        )
+        for number, (email, hours, skin) in enumerate((("a@x.test", -9, 60), ("b@x.test", 900, 70))):
+            connection.execute(
+                text(
+                    "insert into public.customers (id, clinic_id, full_name, email, created_at)"
+                    " values (:id, :clinic, 'x', :email, :moment)"
+                ),
+                {"id": lead_id(500 + number), "clinic": CLINIC, "email": email, "moment": START},
+            )
+            connection.execute(
+                text(
+                    "insert into public.skin_analyses (customer_id, clinic_id, overall_score, analyzed_at)"
+                    " values (:id, :clinic, :skin, :moment), (:id, :clinic, null, :moment)"
+                ),
+                {
+                    "id": lead_id(500 + number),
+                    "clinic": CLINIC,
+                    "skin": skin,
+                    "moment": START + timedelta(hours=hours),
+                },
+            )
+    with database.begin(AS_OF) as connection:
+        build_source_relations(connection)
+        rows = connection.execute(text("select skin_score from aura_features.lead_facts order by lead_id"))
+        assert rows.scalars().all() == [60, None, None]
+
+
+@pytest.mark.parametrize("customers", [300, 900])
+def test_the_leak_planted_in_the_sample_clinic_is_dropped_and_its_forecasts_hold(
+    database: Database, customers: int
+) -> None:
+    as_of = datetime.fromisoformat("2026-06-01T00:00:00+07:00")
+    generate(database, customers, as_of, seed=3)
+    with database.begin(as_of) as connection:
+        build_source_relations(connection)
+        build(connection, [view for view in load_views() if view.schema in ("aura_staging", "aura_features")])
+        trained = train(connection)
+        score(connection)
+        result = forecast(connection)
+        rows = connection.execute(text("select * from aura_models.lead_forecast_backtests")).all()
+    assert "notes: dropped, " in trained.guard
+    assert result.months == 12 and result.wins_coverage is not None and 0.7 <= result.wins_coverage <= 0.97
+    assert result.wins_coverage == pytest.approx(sum(row.wins_inside for row in rows) / len(rows))
