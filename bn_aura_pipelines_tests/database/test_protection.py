@@ -107,6 +107,8 @@ def test_roles_that_came_later_get_their_share(board: Database) -> None:
         driver.execute("select aura_ops.protect('aura_marts.board')")
         driver.execute("alter role aura_bi_is_away rename to aura_bi")
         driver.execute("select aura_ops.protect('aura_marts.board')")
-        policies = driver.execute("select count(*) from pg_policy").fetchone()
+        policies = driver.execute(
+            "select count(*) from pg_policy where polrelid = 'aura_marts.board'::regclass"
+        ).fetchone()
         assert policies == (2,)
         connection.rollback()
