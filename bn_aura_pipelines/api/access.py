@@ -33,11 +33,13 @@ class AmbiguousIssuer(UserError):
 
 @dataclass(frozen=True)
 class Reader:
-    """Whoever asks. `name`: the key's prefix or the token's subject. Without `personal` names are masked."""
+    """Whoever asks. `name`: the key's prefix or the token's subject. Without `personal` names are masked. `user`: who
+    the token was issued to, to whom nothing is shown that is addressed to somebody else; None for a key."""
 
     name: str
     clinic: UUID
     personal: bool
+    user: UUID | None = None
 
 
 @dataclass
@@ -57,8 +59,14 @@ class Access:
         self._buckets: dict[str, _Bucket] = {}
 
     async def reader(self, request: Request) -> Reader:
-        """Who asks. Raises HTTPException: 401 without a credential that holds, 403 for another clinic than its own,
-        429 when it asks more often than it may."""
+        """Who asks, counted as a request. Raises HTTPException: 401 and 403 as `identify`, 429 when it asks more often
+        than it may."""
+        reader = await self.identify(request)
+        self._take(reader.name)
+        return reader
+
+    async def identify(self, request: Request) -> Reader:
+        """Who asks. Raises HTTPException: 401 without a credential that holds, 403 for another clinic than its own."""
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         wanted = request.headers.get(CLINIC_HEADER)
         entry = (credential, wanted)
@@ -70,9 +78,7 @@ class Access:
             if len(self._seen) >= REMEMBERED:
                 self._seen.clear()
             self._seen[entry] = remembered
-        reader = remembered[0]
-        self._take(reader.name)
-        return reader
+        return remembered[0]
 
     async def _look_up(self, credential: str, wanted: str | None) -> tuple[Reader, float]:
         if credential.startswith(PREFIX):
@@ -84,12 +90,14 @@ class Access:
             if found is None:
                 raise unauthorized()
             name, clinics, scopes, seconds = found["prefix"], [found["clinic_id"]], found["scopes"], found["seconds"]
+            user = None
         elif self._tokens:
             name, clinics, scopes, seconds = await self._tokens.read(credential)
+            user = _user(name)
         else:
             raise unauthorized()
         holds = REMEMBERED_SECONDS if seconds is None else min(REMEMBERED_SECONDS, seconds)
-        return Reader(name, _choose(clinics, wanted), PERSONAL in scopes), time.monotonic() + holds
+        return Reader(name, _choose(clinics, wanted), PERSONAL in scopes, user), time.monotonic() + holds
 
     def _take(self, name: str) -> None:
         """One request out of the reader's bucket, which holds twice what flows in each second."""
@@ -146,6 +154,14 @@ class _Tokens:
             raise ConnectionError("the token's keys cannot be fetched") from error
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
             raise unauthorized() from error
+
+
+def _user(subject: str) -> UUID:
+    """The user that a token's subject names; one that is no id is nobody whom anything is addressed to."""
+    try:
+        return UUID(subject)
+    except ValueError:
+        return UUID(int=0)
 
 
 def _choose(clinics: list[UUID], wanted: str | None) -> UUID:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -14,12 +14,15 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
 
 from bn_aura_pipelines.api.access import Access
+from bn_aura_pipelines.api.columns import Columns
 from bn_aura_pipelines.api.document import describe
+from bn_aura_pipelines.api.events import Events
 from bn_aura_pipelines.api.problems import handle_problems
 from bn_aura_pipelines.api.reading import House
 from bn_aura_pipelines.api.routes import add_resources
 from bn_aura_pipelines.api.search import add_search
 from bn_aura_pipelines.api.service import add_service
+from bn_aura_pipelines.api.streams import add_streams
 from bn_aura_pipelines.api.watching import Metrics, Watch
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.errors import UserError
@@ -44,15 +47,17 @@ def make_app(database: Database, settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with await open_pool(database, settings.api_pool_size) as pool:
-            app.state.house = house = House(pool, Access(pool, settings), settings.api_stale_hours)
-            await house.columns.all()
-            writing = asyncio.create_task(house.audit.keep_writing())
+            columns = Columns(pool)
+            events = Events(pool, columns, lambda: asyncpg.connect(**address(database)))
+            app.state.house = house = House(pool, Access(pool, settings), columns, events, settings.api_stale_hours)
+            await columns.all()
+            beside = [asyncio.create_task(work) for work in (house.audit.keep_writing(), events.keep_listening())]
             try:
                 yield
             finally:
-                writing.cancel()
-                with suppress(asyncio.CancelledError):
-                    await writing
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
                 await house.audit.write()
 
     app = FastAPIOffline(
@@ -65,6 +70,7 @@ def make_app(database: Database, settings: Settings) -> FastAPI:
     handle_problems(app)
     metrics = Metrics()
     add_service(app, metrics)
+    add_streams(app)
     add_resources(app)
     add_search(app, database)
     app.openapi = lambda: describe(app, app.state.house.columns.known)

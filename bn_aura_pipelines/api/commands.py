@@ -14,11 +14,10 @@ from bn_aura_pipelines.settings import get_settings
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address it listens on.")
 def api(port: int, host: str) -> None:
     """Serve the read API alone; its documentation is at /docs."""
-    import uvicorn
-
     from bn_aura_pipelines.api.app import make_app
+    from bn_aura_pipelines.api.server import Server
 
-    uvicorn.run(make_app(open_migrated(), get_settings()), host=host, port=port, log_level="warning")
+    Server(make_app(open_migrated(), get_settings()), host=host, port=port, log_level="warning").run()
 
 
 @click.group("api-key")

@@ -56,21 +56,18 @@ def item_document(resource: Resource) -> dict[str, Any]:
     return {"parameters": [given, CLINIC], "responses": responses(f"{_title(resource)}Item"), "security": SECURITY}
 
 
-def responses(schema: str, without: tuple[int, ...] = ()) -> dict[str, Any]:
+def responses(schema: str, without: tuple[int, ...] = (), media_type: str = "application/json") -> dict[str, Any]:
     """A 200 of this schema, and every problem there may be."""
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     found: dict[str, Any] = {
         "200": {
             "description": "As asked",
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+            "content": {media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
         },
         "304": {"description": "As the client has it"},
     }
-    return found | {
-        str(status): {"description": words, "content": problem}
-        for status, words in PROBLEMS.items()
-        if status not in without
-    }
+    found |= {str(status): {"description": words, "content": problem} for status, words in PROBLEMS.items()}
+    return {status: answer for status, answer in found.items() if int(status) not in without}
 
 
 def describe(app: FastAPI, relations: dict[str, tuple[Column, ...]]) -> dict[str, Any]:
@@ -79,7 +76,8 @@ def describe(app: FastAPI, relations: dict[str, tuple[Column, ...]]) -> dict[str
 
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     items = {"type": "array", "items": {"$ref": "#/components/schemas/Hit"}}
-    schemas: dict[str, Any] = {"Problem": PROBLEM, "Hit": HIT, "Hits": _object({**ABOUT, "items": items}, {"items"})}
+    hits = _object({**ABOUT, "items": items}, {"items"})
+    schemas: dict[str, Any] = {"Problem": PROBLEM, "Hit": HIT, "Hits": hits, "Event": {"type": "string"}}
     for resource in RESOURCES:
         title = _title(resource)
         schemas[title] = _row(relations.get(resource.relation, ()), {"clinic_id"})
@@ -127,7 +125,12 @@ def parameter(name: str, schema: dict[str, Any], about: str, place: str = "query
 
 
 def _words(operator: str) -> str:
-    return {"=": "Exactly this.", ">=": "This or more.", "contains": "Contains this, in either case."}[operator]
+    return {
+        "=": "Exactly this.",
+        ">=": "This or more.",
+        "contains": "Contains this, in either case.",
+        "addressed": "Addressed to this user or to everybody; with a user's token always that user.",
+    }[operator]
 
 
 def _title(resource: Resource) -> str:

@@ -85,4 +85,6 @@ def _condition(filter_: Filter) -> str:
     value = f"($2 ->> '{filter_.name}')::{filter_.kind}"
     if filter_.operator == "contains":
         return f"position(lower({value}) in lower(t.{filter_.column})) > 0"
+    if filter_.operator == "addressed":
+        return f"(t.{filter_.column} = {value} or t.{filter_.column} is null)"
     return f"t.{filter_.column} {filter_.operator} {value}"

@@ -14,6 +14,7 @@ from fastapi import HTTPException, Request, Response
 from bn_aura_pipelines.api.access import Access, Reader, fingerprint
 from bn_aura_pipelines.api.audit import Audit
 from bn_aura_pipelines.api.columns import Columns
+from bn_aura_pipelines.api.events import Events
 
 READ = "select version, as_of, materialized_at, stale, body from aura_marts.read($1, $2, $3, $4, $5, $6)"
 JSON = "application/json"
@@ -21,13 +22,15 @@ ZONE = ZoneInfo("Asia/Bangkok")
 
 
 class House:
-    """What every route needs: connections, who may ask, the columns there are, and the notes of who read whom."""
+    """What every route needs: connections, who may ask, the columns there are, the notes of who read whom, and the
+    ear for notifications."""
 
-    def __init__(self, pool: asyncpg.Pool, access: Access, stale_hours: int) -> None:
+    def __init__(self, pool: asyncpg.Pool, access: Access, columns: Columns, events: Events, stale_hours: int) -> None:
         self.pool = pool
         self.access = access
-        self.columns = Columns(pool)
+        self.columns = columns
         self.audit = Audit(pool)
+        self.events = events
         self.stale_hours = stale_hours
 
     async def answer(
@@ -51,8 +54,9 @@ class House:
         headers = {"ETag": f'W/"{version}-{mark}"'} if version else {}
         if body is None:
             return Response(status_code=304, headers=headers) if known == version and known else None
-        if not version:
-            return Response(body, media_type=JSON)
+        if not version:  # a table that is written row by row: it is about now
+            as_of = materialized_at = datetime.now(ZONE)
+            stale = False
         front = json.dumps(about(as_of, materialized_at, stale))[:-1]
         return Response(f"{front}, {body[body.index('{') + 1 :]}", media_type=JSON, headers=headers)
 

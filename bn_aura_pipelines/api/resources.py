@@ -23,7 +23,8 @@ class Filter:
     column: str
     kind: str
     operator: str = "="
-    """=, >= or contains (a part of the text, in either case)."""
+    """=, >=, contains (a part of the text, in either case) or addressed: to this user or to everybody. The user of a
+    token cannot ask for what is addressed to another."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,16 @@ RESOURCES = (
         (_by(("decided_at", "timestamptz"), ("event_id", "uuid"), descending=True),),
         _equal(("rule", "text"), ("status", "text")),
         item=("event_id", "uuid"),
+    ),
+    Resource(
+        "notifications",
+        "aura_marts.notifications",
+        "News for the people of the clinic, latest first.",
+        (
+            _by(("notification_id", "bigint"), descending=True, name="latest"),
+            _by(("notification_id", "bigint"), name="oldest"),
+        ),
+        (*_equal(("type", "text")), Filter("recipient_user_id", "recipient_user_id", "uuid", "addressed")),
     ),
     Resource(
         "models",

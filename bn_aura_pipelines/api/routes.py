@@ -55,6 +55,7 @@ def _page(resource: Resource) -> Handler:
     orders = dict(resource.orders)
     default = resource.orders[0][0]
     filters = {filter_.name for filter_ in resource.filters}
+    addressed = {filter_.name for filter_ in resource.filters if filter_.operator == "addressed"}
     known = ["limit", "cursor", *(["order"] if len(orders) > 1 else []), *filters]
 
     async def page(request: Request) -> Response:
@@ -72,6 +73,8 @@ def _page(resource: Resource) -> Handler:
         for name in filters.intersection(arguments):
             if len(arguments[name]) > LONGEST_VALUE:
                 raise HTTPException(422, f"{name} has at most {LONGEST_VALUE} characters.")
+        if reader.user is not None:
+            arguments |= {name: str(reader.user) for name in addressed}
         given = frozenset(filters.intersection(arguments))
         for filter_ in resource.filters:
             if filter_.name in given and filter_.column in resource.personal and not reader.personal:

@@ -45,20 +45,20 @@ class Watch:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        status = 500
+        status, seconds = 500, None
         headers = READABLE if scope["path"].startswith(READABLE_PATHS) else CLOSED
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, seconds = message["status"], time.perf_counter() - begun
                 message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
         try:
             await self._app(scope, receive, sending)
         finally:
-            self._metrics.saw(scope, status, time.perf_counter() - begun)
+            self._metrics.saw(scope, status, time.perf_counter() - begun if seconds is None else seconds)
 
 
 class Metrics:
@@ -70,7 +70,7 @@ class Metrics:
             "bn_aura_api_requests_total", "Answers.", ["method", "route", "status"], registry=self._registry
         )
         self._seconds = Histogram(
-            "bn_aura_api_seconds", "Time to answer.", ["route"], buckets=SECONDS, registry=self._registry
+            "bn_aura_api_seconds", "Time until an answer begins.", ["route"], buckets=SECONDS, registry=self._registry
         )
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 

@@ -11,10 +11,10 @@ from datetime import datetime
 import httpx
 import pytest
 import sqlalchemy
-import uvicorn
 
 from bn_aura_pipelines.api.app import make_app
 from bn_aura_pipelines.api.keys import create_key
+from bn_aura_pipelines.api.server import Server
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import build
@@ -65,7 +65,7 @@ def clinics(server: Database, template: str) -> Iterator[Database]:
 @contextmanager
 def serving(database: Database, settings: Settings) -> Iterator[httpx.Client]:
     """A client of the read API, which answers for as long as this is open."""
-    server = uvicorn.Server(uvicorn.Config(make_app(database, settings), port=0, log_level="error"))
+    server = Server(make_app(database, settings), port=0, log_level="error")
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until = time.monotonic() + 30
@@ -76,6 +76,7 @@ def serving(database: Database, settings: Settings) -> Iterator[httpx.Client]:
         yield client
     server.should_exit = True
     thread.join(10)
+    assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,14 @@ def test_filters_narrow_the_list(client: httpx.Client, clinics: Database) -> Non
     assert client.get("/v1/customers", params={"churn_level": "'; drop"}, headers=headers).json()["items"] == []
 
 
-AFTER = {"int": 5, "uuid": SOMEONE, "text": "m", "date": "2026-01-01", "timestamptz": "2026-01-01T00:00:00+07:00"}
+AFTER = {
+    "int": 5,
+    "bigint": 5,
+    "uuid": SOMEONE,
+    "text": "m",
+    "date": "2026-01-01",
+    "timestamptz": "2026-01-01T00:00:00+07:00",
+}
 
 
 @pytest.mark.parametrize(
