@@ -13,8 +13,9 @@ import click
 import sqlalchemy
 from sqlalchemy import exc
 
-from bn_aura_pipelines.api.commands import api, api_key
+from bn_aura_pipelines.api.commands import api_key
 from bn_aura_pipelines.bench import bench
+from bn_aura_pipelines.dashboard.commands import api
 from bn_aura_pipelines.database.connections import Database, open_database
 from bn_aura_pipelines.database.opening import open_migrated
 from bn_aura_pipelines.embeddings.commands import embeddings, search
@@ -136,10 +137,10 @@ def sample(customers: int, as_of: datetime | None, seed: int) -> None:
 
 @cli.command()
 @click.option("--port", type=int, default=3000, show_default=True, help="Where the Dagster UI listens.")
-@click.option("--api-port", type=int, default=8000, show_default=True, help="Where the read API listens.")
+@click.option("--api-port", type=int, default=8000, show_default=True, help="Where dashboard and read API listen.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address that both listen on.")
 def up(port: int, api_port: int, host: str) -> None:
-    """Serve the Dagster UI with its daemon, and the read API, until interrupted."""
+    """Serve the Dagster UI with its daemon, and dashboard and read API, until interrupted."""
     from bn_aura_pipelines.orchestration.serving import serve
 
     sys.exit(serve(opened(), get_settings(), host, port, api_port, click.echo))

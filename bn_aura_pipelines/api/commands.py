@@ -1,4 +1,4 @@
-"""`bn-aura api` and `bn-aura api-key …`."""
+"""`bn-aura api-key …`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,6 @@ import click
 
 from bn_aura_pipelines.api.keys import SCOPES
 from bn_aura_pipelines.database.opening import open_migrated
-from bn_aura_pipelines.settings import get_settings
-
-
-@click.command()
-@click.option("--port", type=int, default=8000, show_default=True, help="Where the API listens.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address it listens on.")
-def api(port: int, host: str) -> None:
-    """Serve the read API alone; its documentation is at /docs."""
-    from bn_aura_pipelines.api.app import make_app
-    from bn_aura_pipelines.api.server import Server
-
-    Server(make_app(open_migrated(), get_settings()), host=host, port=port, log_level="warning").run()
 
 
 @click.group("api-key")

@@ -88,8 +88,12 @@ RESOURCES = (
     Resource(
         "customers",
         "aura_marts.customer_360",
-        "Customers with visits, revenue, churn, lifetime value and reasons; those likeliest to leave first.",
-        (_by(("churn_rank", "int"), ("customer_id", "uuid"), descending=True, name="churn"),),
+        "Customers with visits, revenue, churn, lifetime value and reasons; those likeliest to leave first, or those "
+        "with the most revenue at risk.",
+        (
+            _by(("churn_rank", "int"), ("customer_id", "uuid"), descending=True, name="churn"),
+            _by(("risk_rank", "bigint"), ("customer_id", "uuid"), descending=True, name="risk"),
+        ),
         (
             *_equal(("churn_level", "text"), ("status", "text"), ("sales_user_id", "uuid")),
             Filter("min_ltv_thb", "ltv_12m_thb", "numeric", ">="),
@@ -188,5 +192,18 @@ RESOURCES = (
         "What each training compared, baselines included, on the same held-out rows.",
         (_by(("model", "text"), ("version", "int"), ("candidate", "text")),),
         _equal(("model", "text")),
+    ),
+    Resource(
+        "clinic",
+        "aura_marts.clinic_profiles",
+        "The clinic itself: code and names.",
+        (_by(("clinic_code", "text")),),
+    ),
+    Resource(
+        "staff-members",
+        "aura_marts.staff_members",
+        "The people of the clinic: whom the ids of staff mean.",
+        (_by(("user_id", "uuid")),),
+        personal=frozenset({"full_name"}),
     ),
 )

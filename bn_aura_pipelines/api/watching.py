@@ -34,7 +34,7 @@ READABLE_PATHS = ("/docs", "/static-offline-docs")
 
 
 class Watch:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application. A header that an answer has is left as it is."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -52,7 +52,8 @@ class Watch:
             nonlocal status, seconds
             if message["type"] == "http.response.start":
                 status, seconds = message["status"], time.perf_counter() - begun
-                message["headers"] = [*message.get("headers", ()), *headers]
+                said = {name for name, _ in message.get("headers", ())}
+                message["headers"] = [*message.get("headers", ()), *(one for one in headers if one[0] not in said)]
             await send(message)
 
         try:

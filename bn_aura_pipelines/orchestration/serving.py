@@ -1,4 +1,4 @@
-"""`bn-aura up`: the Dagster UI, its daemon and the read API as child processes, on one database, until interrupted."""
+"""`bn-aura up`: Dagster UI, daemon, dashboard and read API as child processes, on one database, until interrupted."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def serve(
             _wait_for(answers, lambda: asked_to_stop or _ended(children) is not None)
         if not asked_to_stop and _ended(children) is None:
             progress(f"Dagster UI: {address}   (its files: {home})")
-            progress(f"read API:   {api_address}/docs   (Ctrl-C stops all)")
+            progress(f"dashboard:  {api_address}/   read API: {api_address}/docs   (Ctrl-C stops all)")
         while not asked_to_stop:
             name = _ended(children)
             if name is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
 import httpx
 import pytest
 import sqlalchemy
+from fastapi import FastAPI
 
 from bn_aura_pipelines.api.app import make_app
 from bn_aura_pipelines.api.keys import create_key
@@ -63,9 +64,11 @@ def clinics(server: Database, template: str) -> Iterator[Database]:
 
 
 @contextmanager
-def serving(database: Database, settings: Settings) -> Iterator[httpx.Client]:
-    """A client of the read API, which answers for as long as this is open."""
-    server = Server(make_app(database, settings), port=0, log_level="error")
+def serving(
+    database: Database, settings: Settings, make: Callable[[Database, Settings], FastAPI] = make_app
+) -> Iterator[httpx.Client]:
+    """A client of the read API, or of what `make` makes, which answers for as long as this is open."""
+    server = Server(make(database, settings), port=0, log_level="error")
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until = time.monotonic() + 30

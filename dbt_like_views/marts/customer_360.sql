@@ -3,6 +3,7 @@
 -- key: clinic_id, customer_id
 -- owner: analytics
 -- index: clinic_id, churn_rank, customer_id
+-- index: clinic_id, risk_rank, customer_id
 -- test: revenue_thb >= 0
 -- clinic_id: the tenant
 -- customer_id: the customer
@@ -33,6 +34,7 @@
 -- ltv_12m_low_thb: low end of the interval that holds it with a probability of 80 %
 -- ltv_12m_high_thb: high end of that interval
 -- revenue_at_risk_thb: churn_probability times the revenue of the last 365 days
+-- risk_rank: revenue_at_risk_thb in whole THB, or -1 without one: a column to page by that is never null
 with visits as (
     select
         customer_id,
@@ -89,7 +91,8 @@ select
     l.ltv_12m_thb,
     l.ltv_12m_low_thb,
     l.ltv_12m_high_thb,
-    (s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric(14, 2) as revenue_at_risk_thb
+    (s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric(14, 2) as revenue_at_risk_thb,
+    coalesce(round((s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric), -1)::bigint as risk_rank
 from aura_staging.stg_customers as c
 left join visits as v on c.customer_id = v.customer_id
 left join talk as t on c.customer_id = t.customer_id
