@@ -2,6 +2,7 @@
 -- materialized: table
 -- key: clinic_id
 -- owner: analytics
+-- index: clinic_id, clinic_code
 -- clinic_id: the tenant
 -- clinic_code: short code people use
 -- name_th: display name in Thai
