@@ -34,9 +34,9 @@ COHORTS = """
 """
 TRIGGERS = """
     select r.rule, e.status, e.reason_class, coalesce(e.events, 0) as events
-    from aura_ops.trigger_rules as r
+    from (select distinct rule from aura_ops.trigger_rules) as r
     left join (
-        select rule, status, case when status = 'eligible' then '' else reason end as reason_class, count(*) as events
+        select rule, status, case when status = 'suppressed' then reason end as reason_class, count(*) as events
         from aura_marts.trigger_events group by 1, 2, 3
     ) as e on r.rule = e.rule
     order by r.rule, e.events desc
@@ -61,7 +61,7 @@ def print_summary(database: Database, as_of: datetime) -> None:
         _heading("Triggers decided")
         for row in connection.execute(text(TRIGGERS)):
             why = f"{row.status or ''} {row.reason_class or ''}".strip()
-            click.echo(f"  {row.rule:<16} {row.events:>7,}  {why}")
+            click.echo(f"  {row.rule:<24} {row.events:>7,}  {why}")
 
 
 def _heading(title: str) -> None:

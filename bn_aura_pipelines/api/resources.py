@@ -170,6 +170,13 @@ RESOURCES = (
         item=("event_id", "uuid"),
     ),
     Resource(
+        "trigger-effects",
+        "aura_marts.trigger_effects",
+        "Whether each rule helps: the told beside those held out at random, and in words what can be said.",
+        (_by(("rule", "text"), ("outcome", "text")),),
+        _equal(("rule", "text"), ("verdict", "text")),
+    ),
+    Resource(
         "notifications",
         "aura_marts.notifications",
         "News for the people of the clinic, latest first.",

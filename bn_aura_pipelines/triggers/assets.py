@@ -5,7 +5,7 @@ import dagster as dg
 from bn_aura_pipelines.database.resource import Aura, describe_table
 from bn_aura_pipelines.triggers.evaluation import evaluate
 
-OWNED = {"aura_ops.trigger_events": "trigger_decisions"}
+OWNED = {"aura_ops.trigger_events": "trigger_decisions", "aura_ops.outbox": "trigger_decisions"}
 
 
 @dg.asset(
@@ -15,8 +15,11 @@ OWNED = {"aura_ops.trigger_events": "trigger_decisions"}
         "customer_snapshots",
         "stg_customers",
         "stg_leads",
-        "stg_contact_preferences",
-        "stg_email_unsubscribes",
+        "stg_messages",
+        "stg_conversations",
+        "conversation_analysis",
+        "stg_staff",
+        "stg_contact_permissions",
     ],
     group_name="triggers",
     description="Each rule's decision about each subject, once per episode: what may leave the house, and why not.",

@@ -1,7 +1,8 @@
-"""Evaluates the trigger rules at the run's moment: one event per rule, subject and episode.
+"""Evaluates the trigger rules at the run's moment: one decision a rule, subject and episode, and who is to be told.
 
-An episode begins when the score reaches the rule's threshold and ends when it falls below `ends_below`; as long as it
-lasts nothing is decided again. Nothing is sent from here.
+An episode begins when the metric passes the rule's threshold and the cooldown since the last one is over; it ends when
+the metric is back behind the hysteresis band. As long as it lasts nothing is decided again. A decision goes into
+`aura_ops.trigger_events`, its messages into `aura_ops.outbox`; nothing is sent from here.
 """
 
 from __future__ import annotations
@@ -11,75 +12,155 @@ from dataclasses import dataclass
 import sqlalchemy
 from sqlalchemy import text
 
-# What each rule looks at, with everything that decides whether somebody may be told. A customer who has not come for a
-# year is no news, and neither is one who was blacklisted.
-SUBJECTS = """
-    subjects as (
-        select
-            'customer' as subject_type,
-            s.customer_id as subject_id,
-            s.clinic_id,
-            'churn_score' as measure,
-            s.churn_score as score,
-            c.assigned_sales_id as sales_user_id,
-            c.email,
-            coalesce(p.do_not_contact, false) as do_not_contact,
-            coalesce(p.marketing_opt_in, false) as marketing_opt_in,
-            u.email is not null as unsubscribed
-        from aura_models.churn_scores as s
-        inner join aura_staging.stg_customers as c on s.customer_id = c.customer_id and c.status = 'active'
-        inner join aura_features.customer_snapshots as f
-            on s.customer_id = f.customer_id and s.snapshot_at = f.snapshot_at and f.is_active
-        left join aura_staging.stg_contact_preferences as p on s.customer_id = p.customer_id
-        left join aura_staging.stg_email_unsubscribes as u on c.clinic_id = u.clinic_id and c.email = u.email
-        union all
-        select
-            'lead', l.lead_id, l.clinic_id, 'lead_score', s.score, l.sales_user_id, l.email, false, false, false
-        from aura_staging.stg_leads as l
-        inner join aura_models.lead_scores as s on l.lead_id = s.lead_id
-        where l.clinic_id is not null and l.stage not in ('won', 'lost')
-    ),
+from bn_aura_pipelines.triggers.metrics import VALUES
 
-    standing as (
-        select r.rule, r.channel, r.at_least, r.ends_below, s.*
-        from aura_ops.trigger_rules as r
-        inner join subjects as s on r.subject_type = s.subject_type and r.measure = s.measure
-        where r.is_enabled
-    )
+# Every rule and subject within or beyond the rule's hysteresis band, in every clinic by the rule that holds there.
+STANDING = f"""
+    create temporary table standing on commit drop as
+    with {VALUES}
+
+    select
+        r.rule,
+        r.subject_type,
+        v.subject_id,
+        v.clinic_id,
+        v.customer_id,
+        v.sales_user_id,
+        v.value,
+        case r.operator when '>=' then v.value >= r.threshold else v.value <= r.threshold end as has_passed
+    from aura_ops.rules_by_clinic as r
+    inner join readings as v on r.metric = v.metric and r.clinic_id = v.clinic_id
+    where r.is_active
+        and case r.operator when '>=' then v.value >= r.release else v.value <= r.release end
 """
 
-CLOSE = f"""
-    with {SUBJECTS}
+CLOSE = """
     update aura_ops.trigger_events as e set ended_at = aura_ops.as_of()
     where e.ended_at is null
         -- While a rule is switched off its episodes rest: switched on again it must not tell the same people twice.
-        and e.rule in (select r.rule from aura_ops.trigger_rules as r where r.is_enabled)
-        and not exists (
-            select from standing as s
-            where s.rule = e.rule and s.subject_id = e.subject_id and s.score >= s.ends_below
-        )
+        and (e.clinic_id, e.rule) in (select r.clinic_id, r.rule from aura_ops.rules_by_clinic as r where r.is_active)
+        and not exists (select from standing as s where s.rule = e.rule and s.subject_id = e.subject_id)
 """
 
-OPEN = f"""
-    with {SUBJECTS},
+# Who passed the threshold and is due: no episode under way, the cooldown over. With what stands against telling them.
+DUE = """
+    create temporary table due on commit drop as
+    with episodes as (
+        select
+            rule,
+            subject_id,
+            max(episode) as episode,
+            max(decided_at) as decided_at,
+            bool_or(ended_at is null) as lasts
+        from aura_ops.trigger_events
+        group by rule, subject_id
+    )
+
+    select
+        s.rule,
+        s.subject_type,
+        s.subject_id,
+        s.clinic_id,
+        s.customer_id,
+        s.sales_user_id,
+        s.value,
+        r.metric || ' ' || s.value
+        || case r.operator when '>=' then ' is at least ' else ' is at most ' end || r.threshold as why,
+        r.action,
+        r.audience,
+        r.purpose,
+        r.priority,
+        r.holdout_share,
+        r.expires_after,
+        coalesce(e.episode, 0) + 1 as episode
+    from standing as s
+    inner join aura_ops.rules_by_clinic as r on s.clinic_id = r.clinic_id and s.rule = r.rule
+    left join episodes as e on s.rule = e.rule and s.subject_id = e.subject_id
+    where s.has_passed
+        and not coalesce(e.lasts, false)
+        and coalesce(e.decided_at + r.cooldown <= aura_ops.as_of(), true)
+"""
+
+RECIPIENTS = """
+    create temporary table recipients on commit drop as
+    select rule, subject_id, 'customer' as recipient_type, customer_id as recipient_id
+    from due
+    where audience = 'customer'
+    union
+    select d.rule, d.subject_id, 'user', s.user_id
+    from due as d
+    inner join aura_staging.stg_staff as s on d.clinic_id = s.clinic_id and s.is_active
+    where (d.audience = 'assigned_sales' and s.user_id = d.sales_user_id)
+        or (d.audience = 'clinic_owners' and s.role = 'clinic_owner')
+"""
+
+# A cap counts what was or may still be sent within the days before, over all rules, and what this run adds.
+OPEN = """
+    with sent as (
+        select
+            recipient_id,
+            count(*) filter (where coalesce(sent_at, decided_at) >= aura_ops.as_of() - interval '7 days') as last_week,
+            count(*) as last_month
+        from aura_ops.outbox
+        where action = 'send_email'
+            and status not in ('suppressed', 'expired', 'dead', 'dry_run')
+            and coalesce(sent_at, decided_at) >= aura_ops.as_of() - interval '30 days'
+        group by recipient_id
+    ),
+
+    told as (
+        select distinct rule, subject_id from recipients
+    ),
+
+    permitted as (
+        select
+            d.*,
+            p.max_weekly_contacts,
+            p.max_monthly_contacts,
+            case
+                when d.audience = 'clinic_owners' and t.rule is null then 'the clinic has no owner to notify'
+                when t.rule is null then 'nobody in charge to notify'
+                when p.contact_obstacle is not null then p.contact_obstacle
+                when d.action <> 'send_email' then null
+                when p.customer_id is null then 'the customer no longer exists'
+                when p.email_obstacle is not null then p.email_obstacle
+                when d.purpose = 'marketing' then p.marketing_obstacle
+            end as obstacle
+        from due as d
+        left join told as t on d.rule = t.rule and d.subject_id = t.subject_id
+        left join aura_staging.stg_contact_permissions as p on d.customer_id = p.customer_id
+    ),
+
+    ranked as (
+        select
+            m.*,
+            coalesce(s.last_week, 0) as last_week,
+            coalesce(s.last_month, 0) as last_month,
+            case when m.obstacle is null and m.action = 'send_email' then row_number() over (
+                partition by m.customer_id, m.obstacle is null and m.action = 'send_email'
+                order by m.priority desc, m.rule
+            ) else 0 end as place
+        from permitted as m
+        left join sent as s on m.customer_id = s.recipient_id
+    ),
 
     decisions as (
         select
             *,
             case
-                when channel = 'notify_sales' and sales_user_id is null then 'nobody in charge to notify'
-                when channel = 'notify_sales' then null
-                when email is null then 'no e-mail address'
-                when unsubscribed then 'unsubscribed from e-mail'
-                when do_not_contact then 'asked not to be contacted'
-                when not marketing_opt_in then 'no consent to marketing on record'
-            end as obstacle
-        from standing
-        where score >= at_least
+                when obstacle is not null then obstacle
+                when place > 0 and last_week + place > max_weekly_contacts then 'weekly cap over all rules reached'
+                when place > 0 and last_month + place > max_monthly_contacts then 'monthly cap over all rules reached'
+            end as against,
+            -- A stable hash: the same subject is held out of a rule in every episode.
+            ('x' || left(md5(rule || ':' || subject_id), 8))::bit(32)::bigint::float8 / 4294967296.0 < holdout_share
+                as is_held_out
+        from ranked
     )
 
     insert into aura_ops.trigger_events (
-        event_id, clinic_id, rule, subject_type, subject_id, channel, score, decided_at, status, reason
+        event_id, clinic_id, rule, subject_type, subject_id, customer_id, action, value, episode, decided_at, status,
+        reason
     )
     select
         md5(rule || subject_id || extract(epoch from aura_ops.as_of()))::uuid,
@@ -87,13 +168,39 @@ OPEN = f"""
         rule,
         subject_type,
         subject_id,
-        channel,
-        score,
+        customer_id,
+        action,
+        value,
+        episode,
         aura_ops.as_of(),
-        case when obstacle is null then 'eligible' else 'suppressed' end,
-        coalesce(obstacle, measure || ' ' || score || ' is at least ' || at_least)
+        case when against is not null then 'suppressed' when is_held_out then 'holdout' else 'eligible' end,
+        coalesce(against, why)
     from decisions
-    on conflict (rule, subject_id) where ended_at is null do nothing
+    on conflict do nothing
+"""
+
+MESSAGES = """
+    insert into aura_ops.outbox (
+        message_id, event_id, clinic_id, rule, action, recipient_type, recipient_id, priority, decided_at, not_before,
+        expires_at
+    )
+    select
+        md5(e.event_id || ':' || p.recipient_id)::uuid,
+        e.event_id,
+        e.clinic_id,
+        e.rule,
+        e.action,
+        p.recipient_type,
+        p.recipient_id,
+        d.priority,
+        e.decided_at,
+        e.decided_at,
+        e.decided_at + d.expires_after
+    from aura_ops.trigger_events as e
+    inner join due as d on e.rule = d.rule and e.subject_id = d.subject_id and e.episode = d.episode
+    inner join recipients as p on e.rule = p.rule and e.subject_id = p.subject_id
+    where e.decided_at = aura_ops.as_of() and e.status = 'eligible'
+    on conflict do nothing
 """
 
 
@@ -118,6 +225,13 @@ def evaluate(connection: sqlalchemy.Connection) -> EvaluationResult:
     ).scalar_one()
     if later:
         return EvaluationResult(0, 0, skipped=True)
+    connection.execute(text("drop table if exists pg_temp.standing, pg_temp.due, pg_temp.recipients"))
+    connection.execute(text(STANDING))
+    connection.execute(text("analyze standing"))
     ended = connection.execute(text(CLOSE)).rowcount
+    connection.execute(text(DUE))
+    connection.execute(text(RECIPIENTS))
+    connection.execute(text("analyze due; analyze recipients"))
     opened = connection.execute(text(OPEN)).rowcount
+    connection.execute(text(MESSAGES))
     return EvaluationResult(opened=opened, ended=ended)

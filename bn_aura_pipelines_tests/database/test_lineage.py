@@ -19,7 +19,11 @@ COLUMNS: Columns = {
     PEOPLE: {"person_id": "integer", "name": "text"},
 }
 # What a mart spells out itself.
-MADE_UP = {"sales_funnel": {"stage", "stage_number"}, "voice_topics": {"topic"}}
+MADE_UP = {
+    "sales_funnel": {"stage", "stage_number"},
+    "trigger_effects": {"outcome"},
+    "voice_topics": {"topic"},
+}
 
 
 def lineage(query: str) -> dict[str, set[tuple[str, str]]]:

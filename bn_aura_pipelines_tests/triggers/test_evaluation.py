@@ -21,6 +21,8 @@ SELLER, CLINIC = UUID(int=8), UUID(int=9)
 SETUP = """
     insert into public.clinics (id, clinic_code, created_at) values (:clinic, 'A', '2025-01-01');
     insert into public.users (id, email, created_at) values (:seller, 'seller@example.com', '2025-01-01');
+    insert into public.clinic_staff (clinic_id, user_id, role, created_at)
+        values (:clinic, :seller, 'sales_staff', '2025-01-01');
     insert into public.customers (id, clinic_id, full_name, email, assigned_sales_id, created_at) values
         (:anna, :clinic, 'Anna', 'Anna@example.com', :seller, '2025-01-01'),
         (:ben, :clinic, 'Ben', null, null, '2025-01-01');
@@ -80,7 +82,7 @@ def test_a_high_score_is_told_once_as_long_as_it_lasts(clinic: Database) -> None
     assert decide(clinic, 0, anna=75) == EvaluationResult(opened=1, ended=0)
     assert decide(clinic, 0, anna=75) == EvaluationResult(opened=0, ended=0)
     assert decide(clinic, 1, anna=79) == EvaluationResult(opened=0, ended=0)
-    assert events(clinic) == [("churn_risk", ANNA, "eligible", "churn_score 75 is at least 70")]
+    assert events(clinic) == [("churn-risk-warning", ANNA, "eligible", "churn_score 75 is at least 70")]
 
 
 def test_a_score_that_wavers_begins_no_new_episode_and_one_that_fell_does(clinic: Database) -> None:
@@ -88,7 +90,8 @@ def test_a_score_that_wavers_begins_no_new_episode_and_one_that_fell_does(clinic
     assert decide(clinic, 1, anna=60) == EvaluationResult(opened=0, ended=0)
     assert decide(clinic, 2, anna=72) == EvaluationResult(opened=0, ended=0)
     assert decide(clinic, 3, anna=59) == EvaluationResult(opened=0, ended=1)
-    assert decide(clinic, 4, anna=70) == EvaluationResult(opened=1, ended=0)
+    assert decide(clinic, 4, anna=70) == EvaluationResult(opened=0, ended=0)  # the cooldown of 60 days is not over
+    assert decide(clinic, 60, anna=70) == EvaluationResult(opened=1, ended=0)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +117,13 @@ def test_a_score_that_wavers_begins_no_new_episode_and_one_that_fell_does(clinic
 def test_an_email_needs_an_address_and_consent(clinic: Database, change: str, reason: str | None) -> None:
     execute(clinic, change)
     decide(clinic, 0, anna=85)
-    (found,) = [event for event in events(clinic) if event[0] == "churn_win_back"]
+    (found,) = [event for event in events(clinic) if event[0] == "churn-prevention-email"]
     assert found[2:] == (("suppressed", reason) if reason else ("eligible", "churn_score 85 is at least 80"))
 
 
 def test_nobody_in_charge_is_said_so(clinic: Database) -> None:
     decide(clinic, 0, ben=75)
-    assert events(clinic) == [("churn_risk", BEN, "suppressed", "nobody in charge to notify")]
+    assert events(clinic) == [("churn-risk-warning", BEN, "suppressed", "nobody in charge to notify")]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +131,7 @@ def test_nobody_in_charge_is_said_so(clinic: Database) -> None:
     [
         "update public.customers set status = 'blacklisted'",
         "update public.appointments set appointment_date = '2025-01-10', created_at = '2025-01-01'",
-        "update aura_ops.trigger_rules set is_enabled = false",
+        "update aura_ops.trigger_rules set is_active = false",
     ],
 )
 def test_who_is_blacklisted_or_long_gone_and_what_is_switched_off_decides_nothing(
@@ -140,9 +143,9 @@ def test_who_is_blacklisted_or_long_gone_and_what_is_switched_off_decides_nothin
 
 def test_a_rule_switched_off_and_on_again_does_not_tell_twice(clinic: Database) -> None:
     decide(clinic, 0, anna=75)
-    execute(clinic, "update aura_ops.trigger_rules set is_enabled = false")
+    execute(clinic, "update aura_ops.trigger_rules set is_active = false")
     decide(clinic, 1, anna=75)
-    execute(clinic, "update aura_ops.trigger_rules set is_enabled = true")
+    execute(clinic, "update aura_ops.trigger_rules set is_active = true")
     assert decide(clinic, 2, anna=75) == EvaluationResult(opened=0, ended=0)
 
 
