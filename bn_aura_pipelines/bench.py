@@ -71,6 +71,19 @@ def embeddings(rows: int, many: int) -> None:
     main(rows, many, click.echo)
 
 
+@bench.command()
+@click.option("--leads", type=int, default=1_000_000, show_default=True, help="Leads of all twenty clinics.")
+@click.option("--customers", type=int, default=200_000, show_default=True, help="Customers of all twenty clinics.")
+@click.option("--conversations", type=int, default=200_000, show_default=True, help="To search in; 0: no search.")
+@click.option("--seconds", type=int, default=10, show_default=True, help="Of each measurement; there are three a kind.")
+@click.option("--soak-minutes", type=float, default=10, show_default=True, help="Of load to watch the memory; 0: none.")
+def api(leads: int, customers: int, conversations: int, seconds: int, soak_minutes: float) -> None:
+    """Hold the read API against pgbench with the same statements; its search; its memory under load."""
+    from bn_aura_pipelines_tests.benchmarks.api import main
+
+    sys.exit(0 if main(leads, customers, conversations, seconds, soak_minutes, click.echo) else 1)
+
+
 @bench.command("sample-gate")
 @click.option("--customers", type=int, default=6_000, show_default=True, help="How many customers to draw.")
 def sample_gate(customers: int) -> None:

@@ -31,7 +31,7 @@ def page_query(
     cursor = ", ".join(f"'{name}', rows[size] -> '{name}'" for name, _ in order.columns)
     page = f"""
         select json_build_object(
-            'items', coalesce(array_to_json(rows[1:size]), '[]'::json),
+            'items', coalesce(array_to_json(rows[1 : size]), '[]'::json),
             'next', case when cardinality(rows) > size then translate(
                 encode(convert_to(json_build_object({cursor})::text, 'UTF8'), 'base64'), e'+/=\\n', '-_'
             ) end
@@ -47,8 +47,8 @@ def page_query(
         return page
     return f"""{page}
         where exists (
-            select from {resource.parent} as p
-            where p.clinic_id = $1 and p.{resource.parent_key} = ($2 ->> '{resource.parent_key}')::uuid
+            select from {resource.parent} as t
+            where {CLINIC} and t.{resource.parent_key} = ($2 ->> '{resource.parent_key}')::uuid
         )"""
 
 
