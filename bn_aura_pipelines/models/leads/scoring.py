@@ -17,7 +17,7 @@ from bn_aura_pipelines.models.leads import points
 from bn_aura_pipelines.models.leads.candidates import RECENT_LEADS, LeadModel, recalibrated
 from bn_aura_pipelines.models.leads.fields import COLUMNS, read_values
 from bn_aura_pipelines.models.leads.reasons import write_reasons
-from bn_aura_pipelines.models.leads.training import FACTS, MODEL
+from bn_aura_pipelines.models.leads.training import MODEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,38 +49,37 @@ def score(connection: sqlalchemy.Connection) -> ScoringResult:
     Raises ModelUnusable when the champion is damaged or was made for other features.
     """
     version, model = champion_model(connection)
-    model = _to_todays_level(connection, model)
     driver = psycopg_connection(connection)
     driver.execute("drop table if exists pg_temp.lead_facts_now, pg_temp.fresh_lead_scores")
     driver.execute(
-        f"create temporary table lead_facts_now on commit drop as select row_number() over () as place, lead_id,"
-        f" clinic_id, {', '.join(COLUMNS)}, metadata, (is_won is null)::int as is_open"
-        " from aura_features.lead_facts where clinic_id is not null"
+        "create temporary table lead_facts_now on commit drop as select row_number() over () as place, lead_id,"
+        f" clinic_id, decided_at, is_won, {', '.join(COLUMNS)}, metadata from aura_features.lead_facts"
     )
     driver.execute("create index on pg_temp.lead_facts_now (place)")
     driver.execute("create temporary table fresh_lead_scores (like aura_models.lead_scores) on commit drop")
+    leads, without = connection.execute(
+        text("select count(*), count(*) filter (where clinic_id is null) from pg_temp.lead_facts_now")
+    ).one()
+    model = _to_todays_level(connection, model)
     fresh = sql.Identifier("pg_temp", "fresh_lead_scores")
-    rows = hot = warm = 0
-    while True:
+    hot = warm = 0
+    for begin in range(0, leads, PIECE):
         facts = read_frame(
             connection,
-            f"select lead_id, clinic_id, is_open, {', '.join(COLUMNS)}, metadata from pg_temp.lead_facts_now"
-            f" where place > {rows} and place <= {rows + PIECE}",
+            f"select lead_id, clinic_id, (is_won is null)::int as is_open, {', '.join(COLUMNS)}, metadata"
+            " from pg_temp.lead_facts_now"
+            f" where place > {begin} and place <= {begin + PIECE} and clinic_id is not null",
         )
-        if facts.empty:
-            break
         scores = score_facts(model, facts, version)
         copy_frame(connection, scores, fresh)
-        rows += len(scores)
         categories = scores["category"].tolist()
         hot, warm = hot + categories.count("hot"), warm + categories.count("warm")
     written = merge(driver, sql.Identifier("aura_models", "lead_scores"), fresh, ["lead_id"])
-    without = connection.execute(text("select count(*) from aura_staging.stg_leads where clinic_id is null"))
     return ScoringResult(
-        rows=rows,
+        rows=leads - without,
         hot=hot,
         warm=warm,
-        without_clinic=without.scalar_one(),
+        without_clinic=without,
         written=written,
         model_version=version,
         kind=model.kind,
@@ -108,7 +107,7 @@ def score_facts(model: LeadModel, facts: pd.DataFrame, version: int) -> pd.DataF
 
     values = read_values(facts, only=model.needs)
     clinics = facts["clinic_id"].astype(str).to_numpy(object)
-    found = model.explain(values, clinics.tolist(), exact=False)
+    found = model.explain(values, clinics.tolist(), by_column=False)
     parts = points.four_parts(values)
     if model.fields:
         filled = values[[field.name for field in model.fields]].notna().to_numpy().mean(axis=1)
@@ -192,7 +191,8 @@ def _to_todays_level(connection: sqlalchemy.Connection, model: LeadModel) -> Lea
     """The level of all probabilities set anew by the leads decided last before the run's moment."""
     recent = read_frame(
         connection,
-        f"{FACTS} where is_won is not null order by decided_at desc, lead_id limit {RECENT_LEADS}",
+        "select * from pg_temp.lead_facts_now where is_won is not null"
+        f" order by decided_at desc, lead_id limit {RECENT_LEADS}",
     ).iloc[::-1]
     if recent.empty:
         return model
