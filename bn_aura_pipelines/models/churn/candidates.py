@@ -52,8 +52,14 @@ LOGARITHMIC = (
     "days_since_booking",
     "bookings_since_visit",
     "booking_ahead_days",
+    "treatment_kinds",
+    "repeat_lateness",
+    "channels",
+    "response_hours_90d",
+    "referrals_made",
+    "loyalty_days",
 )
-PLAIN = ("has_booking_ahead", "season_sin", "season_cos")
+PLAIN = ("has_booking_ahead", "was_referred", "mood_90d", "mood_slope", "season_sin", "season_cos")
 SNAPSHOT_COLUMNS = (*LOGARITHMIC, *PLAIN)
 FEATURES = (*SNAPSHOT_COLUMNS, "bgnbd_logit", "bgnbd_alive")
 
@@ -165,7 +171,8 @@ def sum_points(rows: pd.DataFrame) -> Array:
 
 def matrix(rows: pd.DataFrame, bgnbd: BgNbd | None) -> Array:
     """Snapshot rows as numbers, shape (n, len(FEATURES)). What a single visit cannot tell is filled: a gap with the
-    time since that visit, lateness with 1; no message and no booking ahead count as one far away."""
+    time since that visit, lateness with 1; no message and no booking ahead count as one far away; without messages the
+    mood is even, without an answer nobody waited."""
     import numpy as np
 
     filled = rows[list(SNAPSHOT_COLUMNS)].astype(float)
@@ -176,9 +183,15 @@ def matrix(rows: pd.DataFrame, bgnbd: BgNbd | None) -> Array:
             "lateness": 1.0,
             "days_since_message": 999.0,
             "booking_ahead_days": 999.0,
+            "repeat_lateness": 1.0,
+            "response_hours_90d": 0.0,
+            "mood_90d": 0.0,
+            "mood_slope": 0.0,
+            "loyalty_days": 0.0,
         }
     )
-    filled["lateness"] = filled["lateness"].clip(upper=50)
+    for name in ("lateness", "repeat_lateness"):
+        filled[name] = filled[name].clip(upper=50)
     x = filled.to_numpy()
     x[:, : len(LOGARITHMIC)] = np.log1p(np.maximum(x[:, : len(LOGARITHMIC)], 0))
     if bgnbd is None:

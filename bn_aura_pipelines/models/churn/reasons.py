@@ -25,10 +25,14 @@ TOPICS = {
     "visits": ("visits", "visits_90d", "visits_180d", "visits_365d"),
     "spending": ("revenue_thb", "revenue_90d_thb", "revenue_365d_thb", "ticket_thb", "last_ticket_thb"),
     "attendance": ("cancellations_365d", "no_shows_365d"),
-    "contact": ("conversations_90d", "customer_messages_90d", "days_since_message"),
+    "contact": ("conversations_90d", "customer_messages_90d", "days_since_message", "channels"),
+    "answers": ("response_hours_90d",),
+    "mood": ("mood_90d", "mood_slope"),
     "booking": ("days_since_booking", "bookings_since_visit", "has_booking_ahead", "booking_ahead_days"),
     "tenure": ("tenure_days",),
-    "treatments": ("treatments_per_visit",),
+    "treatments": ("treatments_per_visit", "treatment_kinds"),
+    "repeat": ("repeat_lateness",),
+    "bonds": ("referrals_made", "was_referred", "loyalty_days"),
     "last_year": ("same_month_last_year",),
 }
 
@@ -117,8 +121,45 @@ def _tenure(days: float) -> tuple[str, str]:
     return f"customer for {days:,.0f} days", f"เป็นลูกค้ามา {days:,.0f} วัน"
 
 
-def _treatments(number: float) -> tuple[str, str]:
-    return f"{number:.1f} treatments a visit", f"ทำเฉลี่ย {number:.1f} รายการต่อครั้ง"
+def _treatments(number: float, kinds: float) -> tuple[str, str]:
+    return (
+        f"{number:.1f} treatments a visit, {kinds:.0f} different ones so far",
+        f"ทำเฉลี่ย {number:.1f} รายการต่อครั้ง รวม {kinds:.0f} ประเภท",
+    )
+
+
+def _repeat(lateness: float) -> tuple[str, str]:
+    if lateness != lateness:
+        return "no usual interval of the last treatment is known", "ยังไม่ทราบรอบการทำซ้ำของทรีตเมนต์ล่าสุด"
+    return (
+        f"the last treatment was {lateness:.1f} of its usual intervals ago",
+        f"ผ่านมาแล้ว {lateness:.1f} เท่าของรอบปกติของทรีตเมนต์ล่าสุด",
+    )
+
+
+def _answers(hours: float) -> tuple[str, str]:
+    if hours != hours:
+        return "no message was answered in the last 90 days", "ไม่มีการตอบข้อความใน 90 วันล่าสุด"
+    return f"waited {hours:.1f} hours for an answer", f"รอคำตอบเฉลี่ย {hours:.1f} ชั่วโมง"
+
+
+def _mood(recent: float) -> tuple[str, str]:
+    if recent != recent:
+        return "no message tells the mood of the last 90 days", "ไม่มีข้อความที่บอกความรู้สึกใน 90 วันล่าสุด"
+    if recent > 0:
+        return "recent messages sound pleased", "ข้อความล่าสุดมีน้ำเสียงพอใจ"
+    if recent < 0:
+        return "recent messages sound displeased", "ข้อความล่าสุดมีน้ำเสียงไม่พอใจ"
+    return "recent messages sound neither pleased nor displeased", "ข้อความล่าสุดมีน้ำเสียงกลาง ๆ"
+
+
+def _bonds(made: float, was_referred: float, loyal: float) -> tuple[str, str]:
+    english = [f"referred {made:.0f} others"] + ["was referred"] * bool(was_referred)
+    thai = [f"แนะนำเพื่อน {made:.0f} คน"] + ["มาจากการแนะนำ"] * bool(was_referred)
+    if loyal == loyal:
+        english.append(f"in the loyalty programme for {loyal:,.0f} days")
+        thai.append(f"เป็นสมาชิกสะสมแต้มมา {loyal:,.0f} วัน")
+    return ", ".join(english), " ".join(thai)
 
 
 def _last_year(number: float) -> tuple[str, str]:
@@ -134,6 +175,10 @@ SENTENCES: dict[str, tuple[tuple[str, ...], Callable[..., tuple[str, str]]]] = {
     "contact": (("customer_messages_90d", "days_since_message"), _contact),
     "booking": (("booking_ahead_days", "days_since_booking"), _booking),
     "tenure": (("tenure_days",), _tenure),
-    "treatments": (("treatments_per_visit",), _treatments),
+    "treatments": (("treatments_per_visit", "treatment_kinds"), _treatments),
+    "repeat": (("repeat_lateness",), _repeat),
+    "answers": (("response_hours_90d",), _answers),
+    "mood": (("mood_90d",), _mood),
+    "bonds": (("referrals_made", "was_referred", "loyalty_days"), _bonds),
     "last_year": (("same_month_last_year",), _last_year),
 }
