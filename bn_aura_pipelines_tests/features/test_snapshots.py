@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -44,25 +46,40 @@ def add_clinic(database: Database, customers: int, entered: datetime = START - t
 
 def add_visit(
     database: Database, customer: int, at: datetime, status: str = "completed", entered: datetime | None = None,
-    price: int = 1000,
+    price: int = 1000, treatments: Sequence[str] = (),
 ) -> None:  # fmt: skip
     execute(
         database,
         "insert into public.appointments (id, clinic_id, customer_id, appointment_code, appointment_type, status,"
-        " appointment_date, start_time, end_time, total_price, created_at) values"
+        " appointment_date, start_time, end_time, total_price, created_at, treatment_ids) values"
         " (gen_random_uuid(), %s, md5('customer' || %s)::uuid, left(gen_random_uuid()::text, 20), 'treatment',"
-        " %s, %s, %s, %s, %s, %s)",
+        " %s, %s, %s, %s, %s, %s, to_jsonb(%s::text[]))",
         CLINIC, customer, status, at.date(), at.time(), at.time(), price, entered or at - timedelta(days=2),
+        list(treatments),
     )  # fmt: skip
 
 
-def add_message(database: Database, customer: int, at: datetime, entered: datetime) -> None:
+def add_message(
+    database: Database, customer: int, at: datetime, entered: datetime, content: str = "hi",
+    answered: datetime | None = None,
+) -> None:  # fmt: skip
+    messages = [{"role": "customer", "content": content, "timestamp": at.isoformat()}]
+    if answered:
+        messages.append({"role": "sales", "content": "hello", "timestamp": answered.isoformat()})
     execute(
         database,
         "insert into public.customer_conversations (id, clinic_id, customer_id, messages, created_at) values"
-        " (gen_random_uuid(), %s, md5('customer' || %s)::uuid,"
-        " jsonb_build_array(jsonb_build_object('role', 'customer', 'content', 'hi', 'timestamp', %s::text)), %s)",
-        CLINIC, customer, at.isoformat(), entered,
+        " (gen_random_uuid(), %s, md5('customer' || %s)::uuid, %s::jsonb, %s)",
+        CLINIC, customer, json.dumps(messages), entered,
+    )  # fmt: skip
+
+
+def add_referral(database: Database, referrer: int, referred: int, at: datetime) -> None:
+    execute(
+        database,
+        "insert into public.referrals (clinic_id, referrer_customer_id, referred_customer_id, created_at) values"
+        " (%s, md5('customer' || %s)::uuid, md5('customer' || %s)::uuid, %s)",
+        CLINIC, referrer, referred, at,
     )  # fmt: skip
 
 
@@ -71,6 +88,7 @@ def features(database: Database, as_of: datetime, at: datetime) -> list[dict[str
     return [row for (row,) in execute(database, FEATURES_AT, at)]
 
 
+TREATMENTS = ("00000000-0000-0000-0000-00000000000a", "gone", "00000000-0000-0000-0000-00000000000b")
 MINUTES = 60 * 24 * 250
 EVENTS = st.lists(
     st.tuples(
@@ -94,10 +112,12 @@ def test_a_snapshot_computed_again_after_later_events_is_the_same_to_the_bit(
     add_clinic(database, 4)
     for customer, minute, status, entered, price in events:
         at = START + timedelta(minutes=minute)
-        add_visit(database, customer, at, status, at + timedelta(minutes=entered), price)
-    for customer, minute, _, entered, _ in talk:
+        add_visit(database, customer, at, status, at + timedelta(minutes=entered), price, TREATMENTS[: price % 4])
+    for customer, minute, _, entered, wait in talk:
         at = START + timedelta(minutes=minute)
-        add_message(database, customer, at, at + timedelta(minutes=entered))
+        said, answered = ("ชอบมาก", "bad", "ok")[wait % 3], at + timedelta(minutes=wait) if wait % 2 else None
+        add_message(database, customer, at, at + timedelta(minutes=entered), said, answered)
+        add_referral(database, customer, (customer + 1) % 4, at)
     then = features(database, EARLY, EARLY)
     assert features(database, LATE, EARLY) == then
 
@@ -162,3 +182,50 @@ def test_before_the_first_event_there_is_no_snapshot(database: Database, moment:
     add_clinic(database, 1)
     add_visit(database, 0, START + timedelta(days=20))
     assert features(database, moment, moment) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "mood"),
+    [
+        ("ชอบมากค่ะ พนักงานใจดี", 2), ("ไม่ชอบเลย", -1), ("รอนาน หงุดหงิด", -2), ("โอเคค่ะ", 0),
+        ("Great staff, thank you", 2), ("not happy, it was painful", -2), ("What is the price?", 0),
+    ],
+)  # fmt: skip
+def test_praise_and_complaint_are_counted_in_thai_and_english(database: Database, content: str, mood: int) -> None:
+    add_clinic(database, 1)
+    add_visit(database, 0, EARLY - timedelta(days=100))
+    at = EARLY - timedelta(days=10)
+    add_message(database, 0, at, at, content, at + timedelta(hours=3))
+    (row,) = features(database, LATE, EARLY)
+    assert (row["mood_90d"], row["mood_slope"], row["response_hours_90d"], row["channels"]) == (mood, None, 3, 1)
+
+
+def test_repeats_referrals_and_loyalty_count_until_the_snapshot(database: Database) -> None:
+    add_clinic(database, 4)
+    execute(
+        database,
+        "create table public.loyalty_profiles (customer_id uuid, clinic_id uuid, total_points int,"
+        " available_points int, current_tier text, successful_referrals int, last_visit timestamptz,"
+        " joined_at timestamptz)",
+    )
+    for customer, joined in ((0, EARLY - timedelta(days=30)), (1, EARLY + timedelta(days=1))):
+        execute(
+            database,
+            "insert into public.loyalty_profiles (customer_id, clinic_id, joined_at)"
+            " values (md5('customer' || %s)::uuid, %s, %s)",
+            customer, CLINIC, joined,
+        )  # fmt: skip
+        add_referral(database, 2 + customer, customer, joined)
+    for customer in range(3):  # six repeats after 30 days, three visits each
+        for number in range(3):
+            add_visit(database, customer, EARLY - timedelta(days=75 - 30 * number), treatments=TREATMENTS[:2])
+    add_visit(database, 3, EARLY - timedelta(days=60), treatments=TREATMENTS[2:])
+    features(database, LATE, EARLY)
+    rows = execute(
+        database,
+        "select treatment_kinds, repeat_lateness, referrals_made, was_referred, loyalty_days"
+        " from aura_features.customer_snapshots s join generate_series(0, 3) n"
+        " on s.customer_id = md5('customer' || n)::uuid where snapshot_at = %s order by n",
+        EARLY,
+    )
+    assert rows == [(2, 0.5, 0, 1, 30), (2, 0.5, 0, 0, None), (2, 0.5, 1, 0, None), (1, None, 0, 0, None)]

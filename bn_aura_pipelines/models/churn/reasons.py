@@ -146,11 +146,10 @@ def _answers(hours: float) -> tuple[str, str]:
 def _mood(recent: float) -> tuple[str, str]:
     if recent != recent:
         return "no message tells the mood of the last 90 days", "ไม่มีข้อความที่บอกความรู้สึกใน 90 วันล่าสุด"
-    if recent > 0:
-        return "recent messages sound pleased", "ข้อความล่าสุดมีน้ำเสียงพอใจ"
-    if recent < 0:
-        return "recent messages sound displeased", "ข้อความล่าสุดมีน้ำเสียงไม่พอใจ"
-    return "recent messages sound neither pleased nor displeased", "ข้อความล่าสุดมีน้ำเสียงกลาง ๆ"
+    return (
+        f"words of praise less complaints in recent messages: {recent:+.1f} a message",
+        f"คำชมหักด้วยคำติในข้อความล่าสุด {recent:+.1f} ต่อข้อความ",
+    )
 
 
 def _bonds(made: float, was_referred: float, loyal: float) -> tuple[str, str]:

@@ -39,6 +39,7 @@ HISTORIES = """
 AFTERWARDS = """
     select
         customer_id,
+        count(distinct visit_date) as visits,
         sum(revenue_thb) as revenue_thb
     from aura_staging.stg_appointments
     where status = 'completed' and visit_at >= '{cut}' and visit_at < '{end}'
@@ -54,7 +55,8 @@ def read_histories(connection: sqlalchemy.Connection, cut: datetime) -> pd.DataF
 
 
 def read_revenue(connection: sqlalchemy.Connection, cut: datetime, end: datetime) -> pd.DataFrame:
-    """customer_id and revenue_thb of completed visits from `cut` until `end`; customers without one are left out."""
+    """customer_id, visits (days) and revenue_thb of completed visits from `cut` until `end`; customers without one are
+    left out."""
     return read_frame(connection, AFTERWARDS.format(cut=cut.isoformat(), end=end.isoformat()))
 
 

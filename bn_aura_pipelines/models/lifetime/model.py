@@ -44,6 +44,26 @@ class Parameters:
 
 
 @dataclass(frozen=True)
+class Staying:
+    """How many of those whom the laws expect to come do: the share exp(intercept) * visits ** (slope - 1), at most 1,
+    where `visits` are expected within `horizon_days`.
+
+    In a season in which everybody comes BG/NBD sees nobody leave (on the retail export the fitted chance of leaving is
+    .001 a visit), and expects one-time visitors to return who never do. Held-out visits tell how many have left.
+    """
+
+    intercept: float
+    slope: float
+    horizon_days: float
+
+    def share(self, law: Parameters, rows: pd.DataFrame) -> Array:
+        import numpy as np
+
+        visits = law.visits.expected_visits(*history(rows), self.horizon_days)
+        return np.minimum(np.exp(self.intercept) * np.maximum(visits, 1e-3) ** (self.slope - 1), 1.0)
+
+
+@dataclass(frozen=True)
 class Forecast:
     """What is expected of customers within a horizon; every array has shape (n,). Money in THB."""
 
@@ -56,11 +76,13 @@ class Forecast:
 
 @dataclass(frozen=True)
 class LifetimeModel:
-    """Fitted laws: of all clinics together, and of each by its id. Intervals hold `interval_share` of the draws."""
+    """Fitted laws: of all clinics together, and of each by its id. Intervals hold `interval_share` of the draws.
+    `staying` is None until held-out visits were compared."""
 
     pooled: Parameters
     clinics: dict[str, Parameters] = field(default_factory=dict)
     interval_share: float = INTERVAL
+    staying: Staying | None = None
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
@@ -73,7 +95,8 @@ class LifetimeModel:
             return Parameters(BgNbd(**one["visits"]), GammaGamma(**one["amounts"]))
 
         clinics = {clinic: read(one) for clinic, one in fields["clinics"].items()}
-        return cls(read(fields["pooled"]), clinics, fields["interval_share"])
+        staying = Staying(**fields["staying"]) if fields.get("staying") else None
+        return cls(read(fields["pooled"]), clinics, fields["interval_share"], staying)
 
     def forecast(self, rows: pd.DataFrame, horizon_days: float) -> Forecast:
         """Expectations and an interval for each row of histories, in their order."""
@@ -81,7 +104,9 @@ class LifetimeModel:
 
         alive, visits, revenue, low, high = np.zeros((5, len(rows)))
         for law, places in self._by_clinic(rows):
-            alive[places], visits[places], revenue[places] = _expect(law, rows.iloc[places], horizon_days)
+            some = rows.iloc[places]
+            staying = self._staying(law, some)
+            alive[places], visits[places], revenue[places] = staying * _expect(law, some, horizon_days)
         for places, draws in self.draw(rows, horizon_days):
             low[places], high[places] = shortest_interval(draws, self.interval_share)
         return Forecast(alive, visits, revenue, low, high)
@@ -97,7 +122,13 @@ class LifetimeModel:
         for law, places in self._by_clinic(rows):
             for begin in range(0, len(places), CHUNK):
                 some = places[begin : begin + CHUNK]
-                yield some, np.sort(_draw(law, rows.iloc[some], horizon_days, rng), axis=1)
+                alive = law.visits.alive(*history(rows.iloc[some])) * self._staying(law, rows.iloc[some])
+                yield some, np.sort(_draw(law, rows.iloc[some], horizon_days, alive, rng), axis=1)
+
+    def _staying(self, law: Parameters, rows: pd.DataFrame) -> Array:
+        import numpy as np
+
+        return self.staying.share(law, rows) if self.staying else np.ones(len(rows))
 
     def _by_clinic(self, rows: pd.DataFrame) -> Iterator[tuple[Parameters, NDArray[np.intp]]]:
         import numpy as np
@@ -125,6 +156,27 @@ def fit(rows: pd.DataFrame) -> LifetimeModel:
         weights = np.concatenate([np.ones(len(own)), np.full(len(others), POOLED_CUSTOMERS / max(len(others), 1))])
         clinics[str(clinic)] = _fit(together, weights, pooled.visits)
     return LifetimeModel(pooled, clinics)
+
+
+def fit_staying(expected: Array, came: Array, horizon_days: float) -> Staying:
+    """Poisson regression of the visits that `came` (n,) on the logarithm of those `expected` (n,), with the spread that
+    is there (quasi-likelihood), held to "all as expected" with a standard deviation of .5: few customers move nothing.
+    """
+    import numpy as np
+
+    x = np.column_stack([np.ones(len(expected)), np.log(np.maximum(expected, 1e-3))])
+    prior = np.array([0.0, 1.0])
+    weights = prior.copy()
+    for _ in range(100):
+        mean = np.exp(np.clip(x @ weights, -30, 30))
+        spread = max(float(((came - mean) ** 2 / np.maximum(mean, 1e-9)).mean()), 1e-6)
+        precision = np.eye(2) * spread / 0.5**2
+        curvature = (x * mean[:, None]).T @ x + precision
+        step = np.linalg.solve(curvature, x.T @ (came - mean) - precision @ (weights - prior))
+        weights = weights + np.clip(step, -0.5, 0.5)
+        if np.abs(step).max() < 1e-8:
+            break
+    return Staying(float(weights[0]), float(weights[1]), horizon_days)
 
 
 def history(rows: pd.DataFrame) -> tuple[Array, Array, Array]:
@@ -160,28 +212,28 @@ def _paying(rows: pd.DataFrame) -> tuple[Array, Array, Array]:
     return paid, rows["revenue_thb"].to_numpy(float), (paid + 1) / (rows["repeats"].to_numpy(float) + 2)
 
 
-def _expect(law: Parameters, rows: pd.DataFrame, horizon_days: float) -> tuple[Array, Array, Array]:
-    """Probability of being alive, expected visits and revenue, each (n,)."""
+def _expect(law: Parameters, rows: pd.DataFrame, horizon_days: float) -> Array:
+    """Probability of being alive, expected visits and revenue, by the laws alone: shape (3, n)."""
     import numpy as np
 
     paid, revenue, paying = _paying(rows)
     amount = law.amounts.expected_amount(paid, revenue / np.maximum(paid, 1)) * paying
     visits = law.visits.expected_visits(*history(rows), horizon_days)
-    return law.visits.alive(*history(rows)), visits, visits * amount
+    return np.stack([law.visits.alive(*history(rows)), visits, visits * amount])
 
 
-def _draw(law: Parameters, rows: pd.DataFrame, horizon_days: float, rng: np.random.Generator) -> Array:
+def _draw(law: Parameters, rows: pd.DataFrame, horizon_days: float, alive: Array, rng: np.random.Generator) -> Array:
     """Revenue drawn from the posterior, shape (n, DRAWS). Given alive, rate and leaving are again Gamma and Beta, and
     the visit after which one leaves is geometric."""
     import numpy as np
 
-    repeats, last, age = history(rows)
+    repeats, _, age = history(rows)
     paid, revenue, paying = _paying(rows)
     size = (len(rows), DRAWS)
     rate = rng.gamma((law.visits.r + repeats)[:, None], (1 / (law.visits.alpha + age))[:, None], size)
     leaving = rng.beta(law.visits.a, (law.visits.b + repeats)[:, None], size)
     count = np.minimum(rng.poisson(rate * horizon_days), rng.geometric(np.clip(leaving, 1e-9, 1)))
-    count = np.where(rng.random(size) < law.visits.alive(repeats, last, age)[:, None], count, 0)
+    count = np.where(rng.random(size) < alive[:, None], count, 0)
     count = rng.binomial(count, np.minimum(paying, 1)[:, None])
     p, q, gamma = law.amounts.p, law.amounts.q, law.amounts.gamma
     level = rng.gamma((q + p * paid)[:, None], (1 / (gamma + revenue))[:, None], size)

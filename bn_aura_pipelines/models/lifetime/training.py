@@ -16,7 +16,7 @@ from bn_aura_pipelines.models import registry
 from bn_aura_pipelines.models.bgnbd import NotEnoughHistory
 from bn_aura_pipelines.models.lifetime import model as laws
 from bn_aura_pipelines.models.lifetime.histories import first_and_now, read_histories, read_revenue
-from bn_aura_pipelines.models.lifetime.model import LifetimeModel, shortest_interval
+from bn_aura_pipelines.models.lifetime.model import LifetimeModel, Staying, shortest_interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,13 +50,15 @@ class Accuracy:
 class HeldOut:
     """What a model fitted before `cut` said about the revenue of the `horizon_days` after it.
 
-    `coverage` is measured on every second customer, the `interval_share` chosen on the others.
+    Figures are measured on every second customer; how many stay (`staying`) and the `interval_share` are learnt from
+    the others.
     """
 
     cut: datetime
     horizon_days: float
     customers: int
     interval_share: float
+    staying: Staying
     figures: tuple[Accuracy, ...]
 
 
@@ -87,7 +89,7 @@ def train(connection: sqlalchemy.Connection) -> LifetimeTraining:
         return LifetimeTraining(0, None, f"No value is predicted: {error}", None, new=False)
     held_out = judge(connection, first, now) if first else None
     if held_out:
-        model = replace(model, interval_share=held_out.interval_share)
+        model = replace(model, interval_share=held_out.interval_share, staying=held_out.staying)
     decision = _decide(held_out)
     entry = registry.Entry(
         model=MODEL,
@@ -126,21 +128,29 @@ def judge(connection: sqlalchemy.Connection, first: datetime, now: datetime) -> 
     except NotEnoughHistory:
         return None
     paid = read_revenue(connection, cut, now).rename(columns={"revenue_thb": "actual_thb"})
-    actual = rows.merge(paid, how="left", on="customer_id")["actual_thb"].fillna(0).to_numpy(float)
+    after = rows.merge(paid, how="left", on="customer_id").fillna({"actual_thb": 0, "visits": 0})
+    actual = after["actual_thb"].to_numpy(float)
     known = rows["revenue_thb"].to_numpy(float)
     age = rows["age_days"].to_numpy(float)
     before = read_revenue(connection, cut - timedelta(days=horizon), cut)["revenue_thb"].to_numpy(float).sum()
+    bare = model.forecast(rows, horizon)
+    staying = laws.fit_staying(bare.visits[::2], after["visits"].to_numpy(float)[::2], horizon)
+    model = replace(model, staying=staying)
     forecast = model.forecast(rows, horizon).revenue
     share, coverage = calibrate(model, rows, horizon, actual)
+    tested, flat = slice(1, None, 2), np.full(len(rows), before / len(rows))
+    rate = known / np.maximum(age, LEAST_RATE_DAYS) * horizon
     return HeldOut(
         cut=cut,
         horizon_days=horizon,
         customers=len(rows),
         interval_share=share,
+        staying=staying,
         figures=(
-            accuracy("model", actual, forecast, coverage),
-            accuracy("mean", actual, np.full(len(rows), before / len(rows))),
-            accuracy("own rate", actual, known / np.maximum(age, LEAST_RATE_DAYS) * horizon),
+            accuracy("model", actual[tested], forecast[tested], coverage),
+            accuracy("the laws alone", actual[tested], bare.revenue[tested]),
+            accuracy("mean", actual[tested], flat[tested]),
+            accuracy("own rate", actual[tested], rate[tested]),
         ),
     )
 
@@ -208,6 +218,7 @@ def _stored(metrics: dict[str, object]) -> HeldOut | None:
         return None
     fields: dict = dict(metrics)
     figures = tuple(Accuracy(**one) for one in fields.pop("figures"))
+    fields["staying"] = Staying(**fields["staying"])
     return HeldOut(**{**fields, "cut": datetime.fromisoformat(fields["cut"])}, figures=figures)
 
 
@@ -215,7 +226,7 @@ def _fingerprint(rows: pd.DataFrame) -> str:
     """The same exactly when histories and settings are the same."""
     from pandas.core.util.hashing import hash_pandas_object
 
-    settings = (FEATURES, laws.POOLED_CUSTOMERS, laws.MOST_POOLED, laws.SHARES, laws.DRAWS, laws.SEED)
+    settings = ("staying", FEATURES, laws.POOLED_CUSTOMERS, laws.MOST_POOLED, laws.SHARES, laws.DRAWS, laws.SEED)
     digest = hashlib.sha256(repr(settings).encode())
     digest.update(hash_pandas_object(rows, index=False).to_numpy().tobytes())
     return digest.hexdigest()
