@@ -65,7 +65,7 @@ def voice(data: Path) -> None:
 @click.option("--rows", type=int, default=20_000, show_default=True, help="Rows beside a bare loop.")
 @click.option("--many", type=int, default=200_000, show_default=True, help="Rows of the large database.")
 def embeddings(rows: int, many: int) -> None:
-    """Hold the embedding sync against a bare loop, and measure the search within a clinic."""
+    """Hold the embedding sync against a bare loop, and measure what changes cost."""
     from bn_aura_pipelines_tests.benchmarks.embeddings import main
 
     main(rows, many, click.echo)
@@ -82,6 +82,16 @@ def api(leads: int, customers: int, conversations: int, seconds: int, soak_minut
     from bn_aura_pipelines_tests.benchmarks.api import main
 
     sys.exit(0 if main(leads, customers, conversations, seconds, soak_minutes, click.echo) else 1)
+
+
+@bench.command()
+@click.option("--rows", type=int, default=200_000, show_default=True, help="Conversations, of 200 clinics.")
+@click.option("--customers", type=int, default=3_000, show_default=True, help="Of the sample with known answers.")
+def search(rows: int, customers: int) -> None:
+    """Time the search within clinics of every size, and hold it against all neighbours and known answers."""
+    from bn_aura_pipelines_tests.benchmarks.embedding_search import main
+
+    sys.exit(0 if main(rows, customers, click.echo) else 1)
 
 
 @bench.command("sample-gate")

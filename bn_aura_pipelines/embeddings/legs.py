@@ -41,13 +41,18 @@ def nearest(
     filters: Filters,
     limit: int,
 ) -> dict[UUID, float]:
-    """Ids and cosines of the nearest rows, nearest first: exact, over this clinic's rows alone.
+    """Ids and cosines of the nearest rows, nearest first: exact, over this clinic's rows alone, unless it is so large
+    that it has an index (see `indexes`) and nothing is filtered.
 
     `+ 0` keeps an index on the vectors out of it: filtered afterwards, it would find 6 of 10 in a small clinic.
     """
     condition, values = conditions(entity, filters)
-    statement = sql.SQL(NEAREST).format(condition=condition)
     values |= {"clinic": clinic_id, "entity": entity, "model": model, "vector": vector, "limit": limit}
+    if filters == NO_FILTERS and driver.execute(INDEXED, values).fetchone():
+        # The index is of one entity and model, which the planner has to see.
+        statement = sql.SQL(NEAREST_BY_INDEX).format(entity=sql.Literal(entity), model=sql.Literal(model))
+    else:
+        statement = sql.SQL(NEAREST).format(condition=condition)
     return {row[0]: 1 - row[1] for row in driver.cursor(binary=True).execute(statement, values)}
 
 
@@ -65,15 +70,16 @@ def alike(
     if not rarest:
         return {}
     mark = lexical.clinic_mark(clinic_id)
-    values |= {"clinic": clinic_id, "entity": entity, "mark": mark, "rarest": rarest, "most": lexical.CANDIDATES}
+    values |= {"clinic": clinic_id, "entity": entity, "mark": mark, "most": lexical.CANDIDATES}
     # Texts that hold all of the rarest grams come cheaply from the index. Only where those are few, those
     # that hold some are counted: a hundred times as dear.
     cursor = driver.cursor(binary=True)
     documents: dict[UUID, Any] = {}
+    telling = lexical.telling(grams)
     whole, some = sql.SQL(ALL_SHARED), sql.SQL(SOME_SHARED)
-    for statement, count in ((whole, len(rarest)), (whole, 3), (some, len(rarest))):
+    for statement, wanted in ((whole, rarest), (whole, rarest[:3]), (some, list(telling))):
         if len(documents) < limit:
-            values["rarest"] = rarest[:count]
+            values |= {"grams": wanted, "weights": [grams[gram] for gram in wanted]}
             found = cursor.execute(statement.format(condition=condition), values)
             documents |= {row[0]: lexical.from_int4_array(row[1]) for row in found}
     scored = lexical.scores(documents, grams)
@@ -124,10 +130,29 @@ order by distance, e.entity_id
 limit %(limit)s
 """
 
+# The settings hold until the transaction ends. Found rows come roughly in order until enough are the clinic's.
+INDEXED: LiteralString = """
+select set_config('hnsw.ef_search', '200', true), set_config('hnsw.iterative_scan', 'relaxed_order', true)
+from aura_ops.indexed_clinics
+where clinic_id = %(clinic)s and entity = %(entity)s and model = %(model)s
+"""
+
+NEAREST_BY_INDEX: LiteralString = """
+with near as materialized (
+    select e.entity_id, e.embedding <=> %(vector)s::halfvec as distance
+    from aura_ops.embeddings as e
+    where e.clinic_id = %(clinic)s and e.entity = {entity} and e.model = {model}
+    order by distance
+    limit %(limit)s
+)
+
+select entity_id, distance + 0 from near order by distance, entity_id
+"""
+
 ALL_SHARED: LiteralString = """
 select e.entity_id, array_send(e.grams)
 from aura_ops.search_texts as e
-where e.grams @> (%(mark)s || %(rarest)s::int[])
+where e.grams @> (%(mark)s || %(grams)s::int[])
     and e.clinic_id = %(clinic)s and e.entity = %(entity)s{condition}
 order by cardinality(e.grams), e.entity_id
 limit %(most)s
@@ -135,8 +160,8 @@ limit %(most)s
 
 SOME_SHARED: LiteralString = """
 with counted as (
-    select holding.entity_id, count(*) as shared
-    from unnest(%(rarest)s::int[]) as wanted (gram)
+    select holding.entity_id, sum(wanted.weight) as shared
+    from unnest(%(grams)s::int[], %(weights)s::float8[]) as wanted (gram, weight)
     cross join lateral (
         select e.entity_id
         from aura_ops.search_texts as e

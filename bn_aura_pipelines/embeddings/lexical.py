@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # BM25's usual constants (Robertson and Zaragoza 2009), every gram counted once.
 K1, B = 1.2, 0.75
 RAREST = 6
+TELLING = 12
+UNLISTED = 64
 CANDIDATES = 300
 UNLISTED_SHARE = 1e-4
 INT4_OID = 23
@@ -134,6 +136,15 @@ def overlap(text: str, query: Mapping[int, float]) -> float:
 def rarest(query: Mapping[int, float], count: int = RAREST) -> list[int]:
     """The grams that tell most; expects `weights`' order."""
     return list(query)[:count]
+
+
+def telling(query: Mapping[int, float]) -> dict[int, float]:
+    """The grams whose texts are counted: the rarest that are listed, and those that are not: some of these are in no
+    text at all, and all are cheap to look up. Expects `weights`' order."""
+    unlisted = math.log1p(1 / UNLISTED_SHARE)
+    rare = [gram for gram, weight in query.items() if weight >= unlisted][:UNLISTED]
+    listed = [gram for gram, weight in query.items() if weight < unlisted][:TELLING]
+    return {gram: query[gram] for gram in rare + listed}
 
 
 def best_line(lines: Iterable[str], query: Mapping[int, float]) -> str:

@@ -14,6 +14,7 @@ import sqlalchemy
 from psycopg import sql
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
+from bn_aura_pipelines.embeddings.indexes import keep_indexes
 from bn_aura_pipelines.embeddings.ledger import APPLICATION_COLUMNS
 from bn_aura_pipelines.embeddings.providers import ENTITIES, EmbeddingProvider, Entity
 from bn_aura_pipelines.embeddings.text import render
@@ -104,6 +105,8 @@ def switch(database: Database, model: str, *, write_application_columns: bool = 
             " on conflict (model) do update set active = true, activated_at = clock_timestamp()",
             (model,),
         )
+    for entity in ENTITIES:
+        keep_indexes(database, entity)
     if not write_application_columns:
         return 0
     return sum(_fill_column(database, entity, model) for entity in ENTITIES)

@@ -56,9 +56,10 @@ class Weights:
     lexical: float
 
 
-# A lexical embedder repeats what the lexical leg says, and says it worse.
+# A lexical embedder repeats what the lexical leg says, and says it worse: on questions with known answers every larger
+# weight cost more (1.0: -.017, .3: -.010, .05: -.001 nDCG@10). It still finds where no gram is shared.
 WEIGHTS = Weights(semantic=1.0, lexical=0.7)
-OFFLINE_WEIGHTS = Weights(semantic=0.3, lexical=1.0)
+OFFLINE_WEIGHTS = Weights(semantic=0.05, lexical=1.0)
 
 
 def search(

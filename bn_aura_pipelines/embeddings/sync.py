@@ -20,6 +20,7 @@ from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.database.views import note_materialization
 from bn_aura_pipelines.embeddings import leases, ledger
 from bn_aura_pipelines.embeddings.dispatch import Dispatcher
+from bn_aura_pipelines.embeddings.indexes import keep_indexes
 from bn_aura_pipelines.embeddings.limits import Budget
 from bn_aura_pipelines.embeddings.pipeline import Pipeline, Work
 from bn_aura_pipelines.embeddings.providers import EmbeddingProvider, Entity, ProviderUnusable
@@ -105,6 +106,7 @@ def sync(
     with database.begin(as_of) as connection:
         if not left:
             note_sync(connection, entity, model)
+    keep_indexes(database, entity)
     if isinstance(stopped, ProviderUnusable):
         raise stopped
     return SyncReport(

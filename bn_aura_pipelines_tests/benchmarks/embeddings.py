@@ -1,4 +1,4 @@
-"""`bn-aura bench embeddings`: the sync beside a bare loop, its memory, what an unchanged database costs, the search.
+"""`bn-aura bench embeddings`: the sync beside a bare loop, its memory, what an unchanged database costs.
 
 Runs against a stub on the loopback and a database of its own; nothing leaves the machine.
 """
@@ -24,7 +24,6 @@ from bn_aura_pipelines.embeddings.providers import Limits
 from bn_aura_pipelines.embeddings.sync import SyncReport, sync
 from bn_aura_pipelines_tests.benchmarks.embedding_loop import bare_loop
 from bn_aura_pipelines_tests.benchmarks.embedding_rows import AS_OF, add_conversations, execute, fresh_database
-from bn_aura_pipelines_tests.benchmarks.embedding_search import measure_search
 
 STUB = "bn_aura_pipelines_tests.embeddings.stub"
 MODEL = "gemini-embedding-001"
@@ -42,7 +41,6 @@ def main(
             add_conversations(database, many)
             _at_size(database, url, many, report, figures)
             _what_changes_cost(database, url, report, figures)
-            measure_search(database, MODEL, report)
     return figures
 
 

@@ -8,11 +8,12 @@ import pytest
 
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.embeddings import lexical
+from bn_aura_pipelines.embeddings.indexes import keep_indexes
 from bn_aura_pipelines.embeddings.legs import Filters
 from bn_aura_pipelines.embeddings.offline import OfflineEmbedder
 from bn_aura_pipelines.embeddings.search import Hit, SearchRefused, Weights, fuse, search, similar
 from bn_aura_pipelines.embeddings.sync import sync
-from bn_aura_pipelines_tests.embeddings.conftest import CLINIC, OTHER_CLINIC, add_conversation, execute, moment
+from bn_aura_pipelines_tests.embeddings.conftest import CLINIC, OTHER_CLINIC, add_conversation, execute, moment, rows
 
 SAID = {
     "botox": "อยากฉีดโบท็อกซ์ลดริ้วรอยหน้าผาก ราคาเท่าไหร่คะ",
@@ -142,3 +143,47 @@ def test_grams_come_back_from_their_binary_form() -> None:
 )
 def test_the_language_is_that_of_most_letters(text: str, language: str) -> None:
     assert lexical.language(text) == language
+
+
+def standing(database: Database) -> list[tuple[str, UUID]]:
+    return rows(database, "select index_name, clinic_id from aura_ops.indexed_clinics order by 1")
+
+
+def test_a_large_clinic_is_searched_through_an_index_and_finds_what_comparing_all_finds(clinic: Database) -> None:
+    chance = random.Random(3)
+    words = [text for said in SAID.values() for text in said.split()]
+    for _ in range(300):
+        add_conversation(clinic, [("customer", " ".join(chance.sample(words, 6)), moment(2))])
+    add_conversation(clinic, [("customer", SAID["botox"], moment(2))], clinic=OTHER_CLINIC)
+    sync(clinic, "conversation", moment(20), OfflineEmbedder())
+    exact = find(clinic, SAID["botox"], mode="semantic")
+    assert standing(clinic) == []
+
+    [name] = keep_indexes(clinic, "conversation", large=100)
+    assert standing(clinic) == [(name, CLINIC)]
+    with clinic.begin() as connection:
+        connection.exec_driver_sql("set local enable_seqscan = off")
+        connection.exec_driver_sql("set local enable_sort = off")
+        found = search(connection, "ONE", SAID["botox"], OfflineEmbedder(), mode="semantic")
+        used = connection.exec_driver_sql(f"select pg_stat_get_xact_numscans('aura_ops.{name}'::regclass)").scalar_one()
+    assert used == 1
+    assert [hit.entity_id for hit in found] == [hit.entity_id for hit in exact]
+    assert len(find(clinic, SAID["botox"], str(OTHER_CLINIC), mode="semantic")) == 1
+
+
+def test_an_index_is_kept_as_long_as_it_is_needed_and_built_anew_when_it_is_broken(clinic: Database) -> None:
+    for number in range(20):
+        add_conversation(clinic, [("customer", f"สวัสดี {number}", moment(2))])
+    sync(clinic, "conversation", moment(20), OfflineEmbedder())
+    [name] = keep_indexes(clinic, "conversation", large=20)
+    assert keep_indexes(clinic, "conversation", large=20) == [name]
+    execute(clinic, f"update pg_index set indisvalid = false where indexrelid = 'aura_ops.{name}'::regclass")
+    assert keep_indexes(clinic, "conversation", large=20) == [name]
+    assert rows(clinic, f"select indisvalid from pg_index where indexrelid = 'aura_ops.{name}'::regclass") == [(True,)]
+    assert keep_indexes(clinic, "conversation", large=1_000) == []
+    assert standing(clinic) == []
+
+
+def test_grams_that_no_text_holds_do_not_crowd_out_those_that_some_do(clinic: Database, said: dict[str, UUID]) -> None:
+    query = "zzqx vvkj jjww โบท็อกซ์ qqxz wwvv kkzz"
+    assert find(clinic, query, mode="lexical")[0].entity_id == said["botox"]
