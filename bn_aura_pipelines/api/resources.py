@@ -103,6 +103,14 @@ RESOURCES = (
         personal=frozenset({"full_name", "email", "phone"}),
     ),
     Resource(
+        "customers/{customer_id}/timeline",
+        "aura_marts.customer_timeline",
+        "What happened between a customer and the clinic, latest first: conversations, visits, purchases, stages.",
+        (_by(("occurred_at", "timestamptz"), ("event_id", "uuid"), descending=True),),
+        _equal(("kind", "text"), ("status", "text")),
+        parent="aura_marts.customer_360",
+    ),
+    Resource(
         "leads",
         "aura_marts.lead_board",
         "Open leads with win probability, score and reasons; highest score first, or latest first.",
@@ -185,6 +193,12 @@ RESOURCES = (
             _by(("notification_id", "bigint"), name="oldest"),
         ),
         (*_equal(("type", "text")), Filter("recipient_user_id", "recipient_user_id", "uuid", "addressed")),
+    ),
+    Resource(
+        "health",
+        "aura_marts.pipeline_health",
+        "How much there is of each source, how fresh it is, and what is on no customer's timeline.",
+        (_by(("source", "text")),),
     ),
     Resource(
         "models",

@@ -20,6 +20,8 @@ COLUMNS: Columns = {
 }
 # What a mart spells out itself.
 MADE_UP = {
+    "customer_timeline": {"kind"},
+    "pipeline_health": {"source"},
     "sales_funnel": {"stage", "stage_number"},
     "trigger_effects": {"outcome"},
     "voice_topics": {"topic"},
