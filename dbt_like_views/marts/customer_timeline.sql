@@ -1,5 +1,5 @@
 -- What happened between a customer and the clinic, in order: entered, conversations, appointments, purchases, changes
--- of a lead's stage. Page by occurred_at and event_id.
+-- of a lead's stage, messages sent. Page by occurred_at and event_id.
 -- materialized: table
 -- key: clinic_id, customer_id, occurred_at, event_id
 -- owner: analytics
@@ -8,14 +8,15 @@
 -- customer_id: the customer
 -- occurred_at: when; of a booked appointment, when it will be
 -- event_id: the event; the same in every run
--- kind: entered, conversation, appointment, purchase or stage_change
--- status: what became of it: of an appointment completed, cancelled, no_show or scheduled; of a conversation active,
---   completed or abandoned; the stage that a lead came to; paid; entered
+-- kind: entered, conversation, appointment, purchase, stage_change or message
+-- status: of an appointment completed, cancelled, no_show or scheduled; of a conversation active, completed or
+--   abandoned; of a lead the stage it came to; else entered, paid or sent
 -- title_en: in English
 -- title_th: in Thai
 -- amount_thb: what was paid; null where nothing was sold
 -- user_id: who of the clinic took part, where it is known
--- source_id: the row of the application: the customer, conversation, appointment or lead
+-- source_id: the customer, conversation, appointment or lead of the application; of a message the decision that it came
+--   from
 with customers as (
     select
         customer_id,
@@ -117,6 +118,23 @@ events as (
     from aura_staging.stg_lead_stages as s
     inner join aura_staging.stg_leads as l on s.lead_id = l.lead_id
     inner join customers as c on l.customer_id = c.customer_id and coalesce(l.clinic_id, c.clinic_id) = c.clinic_id
+
+    union all
+
+    select
+        c.clinic_id,
+        c.customer_id,
+        o.sent_at as occurred_at,
+        o.message_id as event_id,
+        'message' as kind,
+        'sent' as status,
+        o.rule as word,
+        null as amount_thb,
+        null as user_id,
+        o.event_id as source_id
+    from aura_ops.outbox as o
+    inner join customers as c on o.recipient_id = c.customer_id and o.clinic_id = c.clinic_id
+    where o.recipient_type = 'customer' and o.sent_at <= aura_ops.as_of()
 ),
 
 words (kind, word, title_en, title_th) as (
