@@ -208,6 +208,13 @@ RESOURCES = (
         _equal(("model", "text")),
     ),
     Resource(
+        "score-feedback",
+        "aura_marts.score_feedback",
+        "How often people found the scores of each model version right.",
+        (_by(("model", "text"), ("model_version", "int")),),
+        _equal(("model", "text")),
+    ),
+    Resource(
         "model-candidates",
         "aura_marts.model_candidates",
         "What each training compared, baselines included, on the same held-out rows.",

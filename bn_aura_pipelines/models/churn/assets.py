@@ -5,8 +5,9 @@ import dagster as dg
 from bn_aura_pipelines.database.resource import Aura, describe_table
 from bn_aura_pipelines.models.churn import cards
 from bn_aura_pipelines.models.churn.scoring import score
-from bn_aura_pipelines.models.churn.training import train
+from bn_aura_pipelines.models.churn.training import MODEL, train
 from bn_aura_pipelines.models.churn.watching import Watch, watch
+from bn_aura_pipelines.models.feedback import read_feedback
 
 OWNED = {
     "aura_models.registry": "churn_model",
@@ -36,6 +37,7 @@ def churn_model(context: dg.AssetExecutionContext, aura: Aura) -> dg.Materialize
                 "decision": result.decision,
                 "new": result.new,
                 "training_rows": result.n_train,
+                "feedback": str(read_feedback(connection, MODEL)),
                 "candidates": dg.MetadataValue.md(cards.candidates_table(result.judgements)),
                 "model_card": dg.MetadataValue.md(cards.model_card(connection)),
             }

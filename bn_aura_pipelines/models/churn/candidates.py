@@ -203,21 +203,23 @@ def matrix(rows: pd.DataFrame, bgnbd: BgNbd | None) -> Array:
 
 
 def fit_all(rows: pd.DataFrame, bgnbd: BgNbd | None) -> list[ChurnModel]:
-    """Every candidate, fitted on labelled snapshot rows (column `churned`, 0 or 1). `bgnbd` comes fitted on all
-    customers of the last training snapshot, or None where its likelihood has no use for so little history."""
+    """Every candidate, fitted on labelled snapshot rows (column `churned`, 0 or 1; `weight` where there is one).
+    `bgnbd` comes fitted on all customers of the last training snapshot, or None where its likelihood has no use for so
+    little history."""
     import numpy as np
 
     truth = rows["churned"].to_numpy(float)
+    weights = rows["weight"].to_numpy(float) if "weight" in rows else np.ones(len(rows))
     x = matrix(rows, bgnbd)
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale == 0] = 1.0
     standard = (x - mean) / scale
     moments = {"bgnbd": bgnbd, "mean": mean.tolist(), "scale": scale.tolist()}
-    coefficients, intercept = _logistic(standard, truth)
+    coefficients, intercept = _logistic(standard, truth, weights)
     only_recency = np.zeros(len(FEATURES))
     recency = FEATURES.index("recency_days")
-    (only_recency[recency],), recency_intercept = _logistic(standard[:, [recency]], truth)
-    booster = _boost(x, truth)
+    (only_recency[recency],), recency_intercept = _logistic(standard[:, [recency]], truth, weights)
+    booster = _boost(x, truth, weights)
     linear = {"coefficients": coefficients.tolist(), "intercept": intercept}
     models = [
         ChurnModel("points"),
@@ -235,22 +237,22 @@ def history_of(rows: pd.DataFrame) -> tuple[Array, Array, Array]:
     return rows["visits"].to_numpy(float) - 1, tenure - rows["recency_days"].to_numpy(float), tenure
 
 
-def _logistic(x: Array, truth: Array) -> tuple[Array, float]:
+def _logistic(x: Array, truth: Array, weights: Array) -> tuple[Array, float]:
     from sklearn.linear_model import LogisticRegression
 
     # With so few columns Newton's steps on the whole Hessian take a fraction of the time of lbfgs, to the same optimum.
-    model = LogisticRegression(C=1.0, solver="newton-cholesky").fit(x, truth)
+    model = LogisticRegression(C=1.0, solver="newton-cholesky").fit(x, truth, sample_weight=weights)
     return model.coef_[0], float(model.intercept_[0])
 
 
-def _boost(x: Array, truth: Array) -> bytes:
+def _boost(x: Array, truth: Array, weights: Array) -> bytes:
     import xgboost
 
-    booster = xgboost.train(XGBOOST_PARAMETERS, _dmatrix(x, truth), XGBOOST_ROUNDS)
+    booster = xgboost.train(XGBOOST_PARAMETERS, _dmatrix(x, truth, weights), XGBOOST_ROUNDS)
     return bytes(booster.save_raw("ubj"))
 
 
-def _dmatrix(x: Array, truth: Array | None = None) -> xgboost.DMatrix:
+def _dmatrix(x: Array, truth: Array | None = None, weights: Array | None = None) -> xgboost.DMatrix:
     import xgboost
 
-    return xgboost.DMatrix(x, label=truth, feature_names=list(FEATURES))
+    return xgboost.DMatrix(x, label=truth, weight=weights, feature_names=list(FEATURES))

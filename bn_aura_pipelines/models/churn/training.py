@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy import text
 
 from bn_aura_pipelines.database.bulk import read_frame
-from bn_aura_pipelines.models import registry
+from bn_aura_pipelines.models import feedback, registry
 from bn_aura_pipelines.models.bgnbd import BgNbd, NotEnoughHistory, fit
 from bn_aura_pipelines.models.churn import candidates
 from bn_aura_pipelines.models.churn.candidates import FEATURES, SNAPSHOT_COLUMNS, ChurnModel
@@ -42,7 +42,8 @@ ROW_COLUMNS = ", ".join(("snapshot_at", "customer_id", *SNAPSHOT_COLUMNS, "churn
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Labelled rows of active customers, split in time: every training label ends before the test snapshot."""
+    """Labelled rows of active customers, split in time: every training label ends before the test snapshot. The column
+    `weight` is what feedback makes of a training row; the judgement weighs all alike."""
 
     train: pd.DataFrame
     test: pd.DataFrame
@@ -199,7 +200,8 @@ def _read(connection: sqlalchemy.Connection, condition: str, snapshots: Sequence
     moments = ", ".join(f"'{moment.isoformat()}'" for moment in snapshots) or "null"
     return read_frame(
         connection,
-        f"select {ROW_COLUMNS} from aura_features.customer_snapshots"
+        f"select {ROW_COLUMNS}, {feedback.WEIGHT} as weight from aura_features.customer_snapshots"
+        f" left join ({feedback.ABOUT_SNAPSHOTS}) as f on subject_id = customer_id and told_at = snapshot_at"
         f" where {condition} and churned is not null and snapshot_at in ({moments})"
         " order by snapshot_at, customer_id",
     )

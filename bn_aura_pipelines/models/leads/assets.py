@@ -4,11 +4,12 @@ import dagster as dg
 
 from bn_aura_pipelines.database.resource import Aura, describe_table
 from bn_aura_pipelines.models.churn.cards import candidates_table
+from bn_aura_pipelines.models.feedback import read_feedback
 from bn_aura_pipelines.models.leads.cards import coverage_plot
 from bn_aura_pipelines.models.leads.forecast import forecast
 from bn_aura_pipelines.models.leads.history import record
 from bn_aura_pipelines.models.leads.scoring import score, write_back
-from bn_aura_pipelines.models.leads.training import train
+from bn_aura_pipelines.models.leads.training import MODEL, train
 
 OWNED = {
     "aura_models.lead_scores": "lead_scores",
@@ -40,6 +41,7 @@ def lead_model(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeR
                 "leakage_guard": dg.MetadataValue.md(result.guard.replace("\n", "\n\n")),
                 "new": result.new,
                 "training_rows": result.n_train,
+                "feedback": str(read_feedback(connection, MODEL)),
                 "candidates": dg.MetadataValue.md(candidates_table(result.judgements)),
             }
         )

@@ -164,10 +164,16 @@ class Explanation:
 
 
 def fit_all(
-    values: pd.DataFrame, won: Array, clinics: Sequence[str], fields: Sequence[Field], boosted: bool = True
+    values: pd.DataFrame,
+    won: Array,
+    clinics: Sequence[str],
+    fields: Sequence[Field],
+    boosted: bool = True,
+    weights: Array | None = None,
 ) -> list[LeadModel]:
     """Every candidate, fitted on decided leads in time order; without both outcomes only the points. Without `boosted`
-    the points and logistic regression, for who needs many fits."""
+    the points and logistic regression, for who needs many fits. `weights` (n,) say how much each lead counts to what is
+    learnt."""
     import numpy as np
 
     line = fit_points(points.total(values), won)
@@ -176,7 +182,7 @@ def fit_all(
         x = encode(values, fields)
         mean, scale = x.mean(axis=0), x.std(axis=0)
         scale[scale == 0] = 1.0
-        weights, covariance = fit_logistic((x - mean) / scale, won)
+        line_weights, covariance = fit_logistic((x - mean) / scale, won, weights)
         names, counts = np.unique(np.array(clinics, str), return_counts=True)
         learnt = LeadModel(
             "logistic",
@@ -184,10 +190,10 @@ def fit_all(
             points_line=line,
             mean=mean.tolist(),
             scale=scale.tolist(),
-            coefficients=weights[:-1].tolist(),
-            intercept=float(weights[-1]),
+            coefficients=line_weights[:-1].tolist(),
+            intercept=float(line_weights[-1]),
             covariance=covariance.tolist(),
-            booster_ubj=_boost(x, won) if boosted else b"",
+            booster_ubj=_boost(x, won, weights) if boosted else b"",
             decided=dict(zip(names.tolist(), counts.tolist(), strict=True)),
         )
         candidates += [learnt, *(replace(learnt, kind=kind) for kind in ("xgboost", "hybrid") if boosted)]
@@ -227,25 +233,26 @@ def fit_points(total: Array, won: Array) -> tuple[float, float]:
     return float(weights[1]), float(weights[0])
 
 
-def fit_logistic(x: Array, won: Array) -> tuple[Array, Array]:
+def fit_logistic(x: Array, won: Array, weights: Array | None = None) -> tuple[Array, Array]:
     """Ridge logistic regression on standardised columns: weights with the intercept last, and their covariance."""
     import numpy as np
 
     columns = np.column_stack([x, np.ones(len(x))])
     precision = np.diag(np.append(np.full(x.shape[1], RIDGE), 1e-3))
-    return _newton(columns, won, np.zeros(columns.shape[1]), precision)
+    return _newton(columns, won, np.zeros(columns.shape[1]), precision, weights)
 
 
-def _newton(x: Array, won: Array, prior: Array, precision: Array) -> tuple[Array, Array]:
+def _newton(x: Array, won: Array, prior: Array, precision: Array, counts: Array | None = None) -> tuple[Array, Array]:
     """The mode of a logistic likelihood times a normal prior, and the inverse curvature there."""
     import numpy as np
 
     weights = prior.copy()
     curvature = precision
+    each = np.ones(len(won)) if counts is None else counts
     for _ in range(30):
         p = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + precision
-        step = np.linalg.solve(curvature, x.T @ (won - p) - precision @ (weights - prior))
+        curvature = (x * (each * p * (1 - p))[:, None]).T @ x + precision
+        step = np.linalg.solve(curvature, x.T @ (each * (won - p)) - precision @ (weights - prior))
         weights = weights + np.clip(step, -5, 5)
         if np.abs(step).max() < 1e-8:
             break
@@ -270,8 +277,8 @@ def _explanation(odds: Array, deviation: Array, columns: Array, from_points: Arr
     )
 
 
-def _boost(x: Array, won: Array) -> bytes:
+def _boost(x: Array, won: Array, weights: Array | None) -> bytes:
     import xgboost
 
-    booster = xgboost.train(XGBOOST_PARAMETERS, xgboost.DMatrix(x, label=won), XGBOOST_ROUNDS)
+    booster = xgboost.train(XGBOOST_PARAMETERS, xgboost.DMatrix(x, label=won, weight=weights), XGBOOST_ROUNDS)
     return bytes(booster.save_raw("ubj"))

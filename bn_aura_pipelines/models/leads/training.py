@@ -14,7 +14,7 @@ import sqlalchemy
 from sqlalchemy import text
 
 from bn_aura_pipelines.database.bulk import read_frame
-from bn_aura_pipelines.models import registry
+from bn_aura_pipelines.models import feedback, registry
 from bn_aura_pipelines.models.judging import Judgement, beats, judge
 from bn_aura_pipelines.models.leads import candidates
 from bn_aura_pipelines.models.leads.candidates import LeadModel
@@ -39,14 +39,16 @@ LEAST_TEST_ROWS = 40
 
 FACTS = (
     "select lead_id, clinic_id, stage, extract(epoch from created_at)::float8 as created,"
-    f" extract(epoch from decided_at)::float8 as decided, is_won, {', '.join(COLUMNS)}, metadata"
-    " from aura_features.lead_facts"
+    f" extract(epoch from decided_at)::float8 as decided, is_won, {', '.join(COLUMNS)}, metadata,"
+    f" {feedback.WEIGHT} as weight from aura_features.lead_facts"
+    f" left join ({feedback.ABOUT_LEADS}) as f on subject_id = lead_id"
 )
 
 
 @dataclass(frozen=True)
 class LeadRows:
-    """Leads in order of creation: their fields, clinics ('' where none), creation, decision and outcome (NaN: open)."""
+    """Leads in order of creation: their fields, clinics ('' where none), creation, decision, outcome (NaN: open), and
+    what feedback makes each count in training."""
 
     ids: NDArray[np.object_]
     values: pd.DataFrame
@@ -54,11 +56,12 @@ class LeadRows:
     created: Array
     decided: Array
     won: Array
+    weights: Array
 
     def take(self, rows: NDArray[Any]) -> LeadRows:
         """The leads at these places, or where this mask holds."""
         values = self.values.iloc[rows.nonzero()[0] if rows.dtype == bool else rows]
-        arrays = (self.clinics[rows], self.created[rows], self.decided[rows], self.won[rows])
+        arrays = (self.clinics[rows], self.created[rows], self.decided[rows], self.won[rows], self.weights[rows])
         return LeadRows(self.ids[rows], values, *arrays)
 
     def known_at(self, moment: float) -> LeadRows:
@@ -88,6 +91,7 @@ class LeadRows:
         texts = closed.values.astype(str)
         digest.update(hash_pandas_object(texts[sorted(texts.columns)], index=False).to_numpy().tobytes())
         digest.update(hash_array(closed.decided).tobytes() + hash_array(closed.won).tobytes())
+        digest.update(hash_array(closed.weights).tobytes())
         return digest.hexdigest()
 
 
@@ -196,6 +200,7 @@ def as_rows(facts: pd.DataFrame) -> LeadRows:
         created=facts["created"].to_numpy(float),
         decided=facts["decided"].to_numpy(float),
         won=facts["is_won"].to_numpy(float),
+        weights=facts["weight"].to_numpy(float),
     )
 
 
@@ -223,7 +228,7 @@ def fit(train: LeadRows, inspection: Inspection, boosted: bool = True) -> list[L
     """Every candidate on these decided leads, with the fields that the guard lets through; see `fit_all`."""
     fields = [learn_field(column_of(train.values, name)) for name in inspection.kept]
     known = [one for one in fields if one is not None]
-    return candidates.fit_all(train.values, train.won, train.clinics.tolist(), known, boosted)
+    return candidates.fit_all(train.values, train.won, train.clinics.tolist(), known, boosted, train.weights)
 
 
 def predictions(parts: Split, open_leads: LeadRows) -> list[tuple[LeadModel, Array]]:
