@@ -13,7 +13,7 @@ from bn_aura_pipelines.database.view_files import get_view, load_views
 from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.models.leads.forecast import forecast
 from bn_aura_pipelines.models.leads.scoring import ScoringResult, score, write_back
-from bn_aura_pipelines.models.leads.training import TrainingResult, train
+from bn_aura_pipelines.models.leads.training import TrainingResult, fit, inspect_rows, read_rows, train
 from bn_aura_pipelines.sources.relations import build_source_relations
 from bn_aura_pipelines.sources.sample.generate import generate
 from bn_aura_pipelines_tests.models.leads.leadbook import CLINIC, START, draw_leads, lead_id, open_clinic, write_leads
@@ -78,6 +78,19 @@ def test_scores_go_back_to_open_leads_without_touching_their_last_change(databas
         assert wrong == 0
     with database.begin(AS_OF - timedelta(days=40)) as connection:
         assert write_back(connection) == {}
+
+
+def test_the_sum_over_columns_is_the_same_whether_it_was_split_or_not(database: Database) -> None:
+    open_clinic(database)
+    write_leads(database, draw_leads(300, 20))
+    with database.begin(AS_OF) as connection:
+        rows = read_rows(connection)
+    closed = rows.known_at(float("inf"))
+    for model in fit(closed, inspect_rows(closed, rows.open)):
+        split = model.explain(rows.values, rows.clinics.tolist())
+        whole = model.explain(rows.values, rows.clinics.tolist(), by_column=False)
+        assert whole.probability == pytest.approx(split.probability, abs=1e-5)
+        assert whole.low == pytest.approx(split.low, abs=1e-5)
 
 
 @pytest.mark.parametrize("decided", [0, 1, 3])
