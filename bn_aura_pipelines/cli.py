@@ -23,6 +23,7 @@ from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.models.commands import models
 from bn_aura_pipelines.models.leads.commands import lead_history
 from bn_aura_pipelines.settings import get_settings
+from bn_aura_pipelines.triggers.commands import deliver, rules
 
 DEMO_CUSTOMERS = 2_000
 DEMO_SEED = 20250101
@@ -181,7 +182,7 @@ def sql(statement: str) -> None:
         writer.writerows(result)
 
 
-for command in (api, api_key, embeddings, search):
+for command in (api, api_key, embeddings, search, rules, deliver):
     cli.add_command(command)
 
 

@@ -14,6 +14,7 @@ from bn_aura_pipelines.models import assets as models
 from bn_aura_pipelines.orchestration import jobs as orchestration
 from bn_aura_pipelines.sources import assets as sources
 from bn_aura_pipelines.triggers import assets as triggers
+from bn_aura_pipelines.triggers import sensors as deliveries
 from bn_aura_pipelines.voice import assets as voice
 
 # Tables that the views read and that are no views themselves, with the asset that owns each.
@@ -36,8 +37,10 @@ def build_definitions(
     ]
     return dg.Definitions(
         assets=everything,
-        jobs=orchestration.jobs,
+        asset_checks=triggers.checks,
+        jobs=[*orchestration.jobs, *deliveries.jobs],
         schedules=orchestration.schedules,
+        sensors=deliveries.sensors,
         resources={"aura": aura or Aura()},
         loggers=loggers,
         executor=dg.in_process_executor,

@@ -91,6 +91,34 @@ class Settings(BaseSettings):
         description="Most requests that one sync of an entity may send to the provider; empty: no bound.",
     )
 
+    send: Literal["dry", "live", "off"] = Field(
+        default="dry",
+        description="What delivery may do: dry (letters are rendered and kept, none leaves), live, or off (everything "
+        "waits).",
+    )
+    resend_api_key: SecretStr | None = Field(
+        default=None, validation_alias="RESEND_API_KEY", description="Key of Resend; needed to send live only."
+    )
+    resend_base_url: str | None = Field(
+        default=None, description="Where Resend answers, when it is not its own address."
+    )
+    resend_webhook_secret: SecretStr | None = Field(
+        default=None, description="Signing secret of Resend's webhooks; without it they are refused."
+    )
+    resend_requests_per_second: float = Field(
+        default=2, gt=0, description="Requests a second that all workers together send to Resend."
+    )
+    email_from: str | None = Field(
+        default=None,
+        description="The address that e-mails come from, such as hello@clinic.example; the name is the clinic's.",
+    )
+    public_url: str | None = Field(
+        default=None, description="Where the read API is reached from outside: links to unsubscribe lead there."
+    )
+    unsubscribe_secret: SecretStr | None = Field(
+        default=None, description="Signs the links to unsubscribe; any long random text, and for ever the same."
+    )
+
     @property
     def home_path(self) -> Path:
         """`home` as an absolute path, created if it is missing."""

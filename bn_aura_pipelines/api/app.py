@@ -17,6 +17,7 @@ from bn_aura_pipelines.api.access import Access
 from bn_aura_pipelines.api.columns import Columns
 from bn_aura_pipelines.api.document import describe
 from bn_aura_pipelines.api.events import Events
+from bn_aura_pipelines.api.hooks import add_hooks
 from bn_aura_pipelines.api.problems import handle_problems
 from bn_aura_pipelines.api.reading import House
 from bn_aura_pipelines.api.routes import add_resources
@@ -73,6 +74,7 @@ def make_app(database: Database, settings: Settings) -> FastAPI:
     add_streams(app)
     add_resources(app)
     add_search(app, database)
+    add_hooks(app, settings)
     app.openapi = lambda: describe(app, app.state.house.columns.known)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5)
     if settings.api_cors_origins:

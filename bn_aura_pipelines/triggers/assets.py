@@ -4,6 +4,7 @@ import dagster as dg
 
 from bn_aura_pipelines.database.resource import Aura, describe_table
 from bn_aura_pipelines.triggers.evaluation import evaluate
+from bn_aura_pipelines.triggers.outbox import given_up_lately
 
 OWNED = {"aura_ops.trigger_events": "trigger_decisions", "aura_ops.outbox": "trigger_decisions"}
 
@@ -42,4 +43,21 @@ def trigger_decisions(context: dg.AssetExecutionContext, aura: Aura) -> dg.Mater
         )
 
 
+@dg.asset_check(
+    asset=trigger_decisions,
+    description="Warns while messages of the last 24 hours were given up: the dead letter grows.",
+)
+def dead_letter_does_not_grow(context: dg.AssetCheckExecutionContext, aura: Aura) -> dg.AssetCheckResult:
+    database = aura.database
+    try:
+        with database.begin() as connection:
+            dead = given_up_lately(connection)
+    finally:
+        database.engine.dispose()
+    return dg.AssetCheckResult(
+        passed=not dead, severity=dg.AssetCheckSeverity.WARN, metadata={reason: count for reason, count in dead.items()}
+    )
+
+
 assets = [trigger_decisions]
+checks = [dead_letter_does_not_grow]
