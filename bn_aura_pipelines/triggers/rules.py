@@ -200,4 +200,5 @@ def _write(connection: sqlalchemy.Connection, rule: str, clinic: UUID | None, va
         with driver.transaction():
             driver.execute(query, parameters)
     except (psycopg.errors.IntegrityError, psycopg.errors.DataError, psycopg.errors.DatatypeMismatch) as error:
-        raise RuleRefused(f"rule {rule} is refused: {error.diag.message_primary}") from error
+        said = (error.diag.message_primary or "").removeprefix(f"rule {rule}: ")
+        raise RuleRefused(f"rule {rule} is refused: {said}.") from error

@@ -1,7 +1,5 @@
 """Starts deliveries while anything is due, and says so when messages are given up."""
 
-from __future__ import annotations
-
 import dagster as dg
 import sqlalchemy
 from sqlalchemy import text
