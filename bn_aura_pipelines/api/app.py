@@ -90,9 +90,9 @@ def make_app(database: Database, settings: Settings) -> FastAPI:
 
 
 async def open_pool(database: Database, size: int) -> asyncpg.Pool:
-    """Connections whose session role is the API's own: a reset brings them back to it, never above it."""
+    """Connections whose session role is the API's own."""
     try:
-        pool = await asyncpg.create_pool(**address(database), min_size=1, max_size=size)
+        pool = await asyncpg.create_pool(**address(database), min_size=1, max_size=size, reset=_leave)
     except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
         raise UnsafeRole(
             f"The read API cannot act as role {ROLE} ({error}): run `bn-aura run` once, or grant the role as an "
@@ -105,6 +105,13 @@ async def open_pool(database: Database, size: int) -> asyncpg.Pool:
         await pool.close()
         raise UnsafeRole(f"Role {ROLE} escapes row-level security: run `alter role {ROLE} nosuperuser nobypassrls`.")
     return pool
+
+
+async def _leave(_: asyncpg.Connection) -> None:
+    """Nothing to reset: each call is a transaction of its own and sets nothing beyond it.
+
+    asyncpg's own way is a second journey to the server for every answer. What was left open it ends in any case.
+    """
 
 
 def address(database: Database) -> dict[str, Any]:

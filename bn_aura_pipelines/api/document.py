@@ -12,10 +12,10 @@ from bn_aura_pipelines.api.resources import RESOURCES, Resource
 KINDS: dict[str, dict[str, Any]] = {
     "int": {"type": "integer", "format": "int32"},
     "numeric": {"type": "number"},
-    "uuid": {"type": "string", "format": "uuid"},
+    "uuid": {"type": "string", "format": "uuid", "examples": ["5f0c2b7e-3c1a-4b0e-9d55-0a8f6f1f2c11"]},
     "text": {"type": "string", "maxLength": 200},
-    "date": {"type": "string", "format": "date"},
-    "timestamptz": {"type": "string", "format": "date-time"},
+    "date": {"type": "string", "format": "date", "examples": ["2026-06-01"]},
+    "timestamptz": {"type": "string", "format": "date-time", "examples": ["2026-06-01T09:30:00+07:00"]},
 }
 PROBLEMS = {
     401: "No key or token that holds",
@@ -27,8 +27,8 @@ PROBLEMS = {
     503: "The database is away; Retry-After says when to come back",
 }
 ABOUT: dict[str, Any] = {
-    "as_of": {"type": "string", "format": "date-time", "description": "The moment that the figures are about."},
-    "materialized_at": {"type": "string", "format": "date-time", "description": "When the oldest table was built."},
+    "as_of": {**KINDS["timestamptz"], "description": "The moment that the figures are about."},
+    "materialized_at": {**KINDS["timestamptz"], "description": "When the oldest table was built."},
     "stale": {"type": "boolean", "description": "Whether that is longer ago than it should be."},
 }
 

@@ -59,8 +59,8 @@ def main(
     """Fill, measure, report; whether every target was met."""
     with fresh_database() as database:
         report(f"filling: {leads:,} leads, {customers:,} customers, {conversations:,} conversations, {CLINICS} clinics")
-        add_conversations(database, conversations, CLINICS)
         fill_marts(database, CLINICS, customers, leads)
+        add_conversations(database, conversations, CLINICS)
         keys = _keys(database)
         questions = _questions(database, keys, customers, leads)
         with _server(database) as (port, process):
@@ -205,11 +205,10 @@ def _soak(
     port: int, process: psutil.Process, requests: list[bytes], minutes: float, report: Callable[[str], None]
 ) -> bool:
     """Memory of the server under load, after it has warmed up for a tenth of the time."""
-    strangers = [_request(f"/customers/{number}", f"bna_{number}") for number in range(0)]
     seconds = 60 * minutes / 10
     sizes = []
     for _ in range(10):
-        ask(port, requests + strangers, seconds)
+        ask(port, requests, seconds)
         sizes.append(process.memory_info().rss / 2**20)
     grown = sizes[-1] / sizes[0] - 1
     report(
