@@ -61,6 +61,15 @@ def voice(data: Path) -> None:
     sys.exit(0 if main(data, click.echo) else 1)
 
 
+@bench.command("sample-voice")
+@click.option("--customers", type=int, default=2_000, show_default=True, help="How many customers to draw.")
+def sample_voice(customers: int) -> None:
+    """Hold the sentiment found in a sample clinic's conversations against the planted one."""
+    from bn_aura_pipelines_tests.benchmarks.sample_voice import main
+
+    sys.exit(0 if main(customers, click.echo) else 1)
+
+
 @bench.command()
 @click.option("--rows", type=int, default=20_000, show_default=True, help="Rows beside a bare loop.")
 @click.option("--many", type=int, default=200_000, show_default=True, help="Rows of the large database.")

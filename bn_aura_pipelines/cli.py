@@ -24,6 +24,7 @@ from bn_aura_pipelines.models.commands import models
 from bn_aura_pipelines.models.leads.commands import lead_history
 from bn_aura_pipelines.settings import get_settings
 from bn_aura_pipelines.triggers.commands import deliver, rules
+from bn_aura_pipelines.voice.commands import voice
 
 DEMO_CUSTOMERS = 2_000
 DEMO_SEED = 20250101
@@ -182,7 +183,7 @@ def sql(statement: str) -> None:
         writer.writerows(result)
 
 
-for command in (api, api_key, embeddings, search, rules, deliver):
+for command in (api, api_key, embeddings, search, rules, deliver, voice):
     cli.add_command(command)
 
 

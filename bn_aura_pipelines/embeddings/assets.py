@@ -9,10 +9,11 @@ from bn_aura_pipelines.embeddings.limits import Budget
 from bn_aura_pipelines.embeddings.providers import Entity
 from bn_aura_pipelines.embeddings.sync import sync
 
+# The staff's names and the treatments are part of the context of every text, see `text.context`.
 READS: dict[Entity, list[str]] = {
-    "conversation": ["stg_conversations", "stg_messages", "stg_customers", "stg_staff"],
-    "lead": ["stg_leads", "stg_staff"],
-    "customer": ["stg_customers", "stg_appointments", "stg_treatments", "stg_contact_preferences"],
+    "conversation": ["stg_conversations", "stg_messages", "stg_customers", "stg_leads", "stg_staff", "stg_treatments"],
+    "lead": ["stg_leads", "stg_staff", "stg_treatments"],
+    "customer": ["stg_customers", "stg_appointments", "stg_treatments", "stg_contact_preferences", "stg_staff"],
 }
 
 

@@ -1,35 +1,26 @@
-"""Asks a provider for vectors whatever it does: pace, retries, halving, checking, and when to stop.
+"""Asks a provider for vectors: halving what it refuses, checking what it gives, one failure for the text at fault.
 
-Nothing here knows of rows or of the database.
+Pace, budget and repetitions are in `calling`. Nothing here knows of rows or of the database.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bn_aura_pipelines.embeddings.limits import Budget, RateLimiter
+from bn_aura_pipelines.embeddings.calling import ATTEMPTS, Caller
+from bn_aura_pipelines.embeddings.limits import Budget
 from bn_aura_pipelines.embeddings.providers import (
     DIMENSIONS,
     AnswerUnusable,
     EmbeddingProvider,
     InputRefused,
-    QuotaExhausted,
     TryLater,
 )
 
 if TYPE_CHECKING:
     import numpy as np
-
-ATTEMPTS = 4
-LONGEST_DELAY = 60.0
-# A rate limit that has not let a single request through for so long is a quota in disguise.
-PATIENCE_SECONDS = 600.0
-# So many batches given up in a row: the provider is down, and the rest of the run would only wait.
-FAILURES_IN_A_ROW = 3
 
 
 @dataclass(frozen=True)
@@ -41,26 +32,12 @@ class Failure:
     attempts: int
 
 
-class Stopped(Exception):
-    """The run ends here, cleanly; the message says why."""
-
-
 class Dispatcher:
     """One run's way to one provider."""
 
     def __init__(self, provider: EmbeddingProvider, budget: Budget, first_delay: float = 1.0) -> None:
         self._provider = provider
-        self._budget = budget
-        self._limiter = RateLimiter(provider.limits)
-        self._first_delay = first_delay
-        self._failures = 0
-        self._last_answer = time.monotonic()
-        self.requests = 0
-        self.tokens = 0
-
-    @property
-    def cost_usd(self) -> float:
-        return self.tokens * self._provider.usd_per_million_tokens / 1e6
+        self.caller = Caller(provider.limits, budget, provider.usd_per_million_tokens, first_delay)
 
     async def embed(self, texts: Sequence[str], tokens: Sequence[int]) -> list[np.ndarray | Failure]:
         """A vector of length 1 or a failure for each text. Only the text at fault is charged with an attempt.
@@ -103,44 +80,11 @@ class Dispatcher:
 
     async def _send(self, texts: Sequence[str], tokens: int) -> np.ndarray:
         """Rows of length 1, or NaN. Raises TryLater only after it has tried often enough."""
-        attempt = 0
-        while True:
-            await self._limiter.wait(len(texts), tokens)
-            self._charge(tokens)
-            try:
-                rows = _scaled(await self._provider.embed(texts, "document"), len(texts))
-            except QuotaExhausted as error:
-                raise Stopped(str(error)) from error
-            except TryLater as error:
-                delay = error.delay if error.delay is not None else self._first_delay * 2**attempt
-                if error.rate_limited:  # waiting, not failing
-                    if time.monotonic() - self._last_answer > PATIENCE_SECONDS:
-                        raise Stopped(f"the provider's rate limit has let nothing through ({error})") from error
-                    self._limiter.pause(delay)
-                    continue
-                attempt += 1
-                if attempt >= ATTEMPTS:
-                    self._failures += 1
-                    if self._failures >= FAILURES_IN_A_ROW:
-                        raise Stopped(f"the provider does not answer ({error})") from error
-                    raise
-                await asyncio.sleep(min(delay, LONGEST_DELAY))
-            else:
-                self._failures = 0
-                self._last_answer = time.monotonic()
-                return rows
 
-    def _charge(self, tokens: int) -> None:
-        budget = self._budget
-        price = self._provider.usd_per_million_tokens / 1e6
-        if budget.requests is not None and self.requests + 1 > budget.requests:
-            raise Stopped(f"this run's budget of {budget.requests:,} requests is used up")
-        if budget.tokens is not None and self.tokens + tokens > budget.tokens:
-            raise Stopped(f"this run's budget of {budget.tokens:,} tokens is used up")
-        if budget.usd is not None and (self.tokens + tokens) * price > budget.usd:
-            raise Stopped(f"this run's budget of {budget.usd:.2f} USD is used up")
-        self.requests += 1
-        self.tokens += tokens
+        async def request() -> np.ndarray:
+            return _scaled(await self._provider.embed(texts, "document"), len(texts))
+
+        return await self.caller.call(len(texts), tokens, request)
 
 
 def _scaled(rows: np.ndarray, count: int) -> np.ndarray:

@@ -45,6 +45,20 @@ def worker(database: Database) -> Iterator[int]:
             driver.execute("select pg_advisory_unlock(%s)", (owner,))
 
 
+@contextmanager
+def alone(database: Database, task: str) -> Iterator[bool]:
+    """Whether no other process does `task`; nobody else may until the block, or this process, ends."""
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        driver = psycopg_connection(connection)
+        row = driver.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (task,)).fetchone()
+        free = bool(row and row[0])
+        try:
+            yield free
+        finally:
+            if free:
+                driver.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (task,))
+
+
 def claim(
     connection: sqlalchemy.Connection,
     entity: Entity,

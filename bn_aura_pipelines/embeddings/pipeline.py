@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.embeddings import leases, ledger
+from bn_aura_pipelines.embeddings.calling import Stopped
 from bn_aura_pipelines.embeddings.chunks import combine, split
-from bn_aura_pipelines.embeddings.dispatch import Dispatcher, Failure, Stopped
+from bn_aura_pipelines.embeddings.dispatch import Dispatcher, Failure
 from bn_aura_pipelines.embeddings.leases import Claim
 from bn_aura_pipelines.embeddings.providers import EmbeddingProvider, Entity, ProviderUnusable
 from bn_aura_pipelines.embeddings.text import Document, content_hash, render

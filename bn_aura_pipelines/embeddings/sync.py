@@ -120,9 +120,9 @@ def sync(
         failed=counts["failed"],
         left=left,
         deleted=marked.deleted,
-        requests=dispatcher.requests,
-        tokens=dispatcher.tokens,
-        cost_usd=dispatcher.cost_usd,
+        requests=dispatcher.caller.requests,
+        tokens=dispatcher.caller.tokens,
+        cost_usd=dispatcher.caller.cost_usd,
         seconds=time.monotonic() - begun,
         stopped=f"{stopped}; {left:,} rows are left" if stopped else None,
     )

@@ -1,13 +1,18 @@
-"""The analysis of every conversation as an asset, with checks on its distribution."""
+"""The analysis of every conversation and the topics that emerge, as assets, with checks on the distribution."""
 
 import dagster as dg
 
 from bn_aura_pipelines.database.resource import Aura, describe_table
+from bn_aura_pipelines.voice.emerging import find_emerging
 from bn_aura_pipelines.voice.keeping import analyse_changed
 from bn_aura_pipelines.voice.provided import ask_provider
 from bn_aura_pipelines.voice.watching import shares, sudden_change
 
-OWNED = {"aura_ops.conversation_analysis": "conversation_analysis", "aura_ops.voice_answers": "conversation_analysis"}
+OWNED = {
+    "aura_ops.conversation_analysis": "conversation_analysis",
+    "aura_ops.voice_answers": "conversation_analysis",
+    "aura_ops.emerging_topics": "emerging_topics",
+}
 
 
 @dg.asset(
@@ -61,4 +66,25 @@ def conversation_analysis(context: dg.AssetExecutionContext, aura: Aura) -> dg.M
         )
 
 
-assets = [conversation_analysis]
+@dg.asset(
+    deps=["conversation_analysis", "conversation_embeddings"],
+    group_name="voice",
+    description="Topics that no list foresees: clusters of the conversations in which the taxonomy finds nothing.",
+    kinds={"postgres", "table"},
+    owners=["team:data-science"],
+    metadata={"dagster/table_name": "aura_ops.emerging_topics"},
+)
+def emerging_topics(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
+    with aura.begin(context) as connection:
+        result = find_emerging(connection)
+        return dg.MaterializeResult(
+            metadata={
+                **describe_table(connection, "aura_ops.emerging_topics"),
+                "left_over": result.left_over,
+                "with_topic": result.with_topic,
+                "topics": result.topics,
+            }
+        )
+
+
+assets = [conversation_analysis, emerging_topics]

@@ -69,13 +69,14 @@ def suggest(complained: tuple[str, ...]) -> list[str]:
 
 def quote(text: str, topic: str) -> str | None:
     """The sentence of a text in which a topic stands, cut to a readable length."""
-    for sentence in _sentences(text[:MOST_CHARACTERS]):
+    for sentence in sentences(text[:MOST_CHARACTERS]):
         if any(pattern.search(sentence) for pattern in COMPILED[topic]):
             return sentence if len(sentence) <= LONGEST_QUOTE else sentence[: LONGEST_QUOTE - 1] + "…"
     return None
 
 
-def _sentences(text: str) -> Iterator[str]:
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a text, as far as its signs and particles tell where they end."""
     for part in SENTENCE_END.split(text):
         sentence = SPACES.sub(" ", part).strip()
         if sentence:

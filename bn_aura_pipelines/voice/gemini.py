@@ -14,7 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bn_aura_pipelines.embeddings.gemini import judge
 from bn_aura_pipelines.embeddings.providers import AnswerUnusable, ProviderUnusable, TryLater
 
-Topic = Literal["price", "pain", "results", "queue", "service", "downtime", "safety", "promotion"]
+Topic = Literal[
+    "price",
+    "pain",
+    "results",
+    "waiting",
+    "service",
+    "downtime",
+    "safety",
+    "promotion",
+    "hygiene",
+    "staff",
+    "location",
+    "aftercare",
+]
 LONGEST_TRANSCRIPT = 20_000
 INSTRUCTION = (
     "You read a conversation between an aesthetic clinic and a customer, in Thai or English; personal data has been "

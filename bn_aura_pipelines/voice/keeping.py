@@ -6,14 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
+from uuid import UUID
 
 import sqlalchemy
 from psycopg.types.json import Jsonb
 
 from bn_aura_pipelines.database.connections import psycopg_connection
+from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.voice.analysis import Analysis
 from bn_aura_pipelines.voice.champion import analyst
-from bn_aura_pipelines.voice.reading import changed
+from bn_aura_pipelines.voice.reading import ANALYSIS_VERSION, PERSON, changed
+
+
+class NoSuchConversation(UserError):
+    """A person corrects what is not there."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ def analyse_changed(
         keep(connection, found)
         counts.update(one.status for one in found)
         progress(f"{counts.total():,} conversations looked at")
+    use_corrections(connection)
     return AnalysisResult(
         analysed=counts["analysed"],
         not_analysed=counts["not_analysed"],
@@ -50,6 +57,22 @@ def analyse_changed(
         provider=serving.provider,
         model_version=serving.version,
     )
+
+
+def correct(connection: sqlalchemy.Connection, conversation_id: UUID, sentiment: str) -> None:
+    """Keep what a person says of a conversation as it stands: shown from now on, and a label to learn from.
+
+    Raises NoSuchConversation: unknown, or without messages.
+    """
+    values = {"id": conversation_id, "person": PERSON, "answer": Jsonb({"overall_sentiment": sentiment})}
+    if psycopg_connection(connection).execute(CORRECT, values).rowcount == 0:
+        raise NoSuchConversation(f"There is no conversation {conversation_id} with messages: check the id.")
+    use_corrections(connection)
+
+
+def use_corrections(connection: sqlalchemy.Connection) -> None:
+    """Put what people said in place of what was found in the same messages."""
+    psycopg_connection(connection).execute(USE_CORRECTIONS, {"person": PERSON, "version": str(ANALYSIS_VERSION)})
 
 
 def keep(connection: sqlalchemy.Connection, found: Sequence[Analysis]) -> None:
@@ -118,4 +141,32 @@ on conflict (conversation_id) do update set
     content_hash = excluded.content_hash,
     tokens = excluded.tokens,
     cost_usd = excluded.cost_usd
+"""
+
+CORRECT: LiteralString = """
+insert into aura_ops.voice_answers (
+    content_hash, model, conversation_id, status, answer, attempts, tokens, cost_usd, known_at
+)
+select md5(string_agg(m.role || ':' || m.content, e'\n' order by m.position)), %(person)s, m.conversation_id,
+    'done', %(answer)s, 0, 0, 0, aura_ops.as_of()
+from aura_staging.stg_messages as m
+where m.conversation_id = %(id)s
+group by m.conversation_id
+on conflict (content_hash, model) do update set answer = excluded.answer, known_at = excluded.known_at
+"""
+
+# The probabilities stay what the model said: a person is no probability.
+USE_CORRECTIONS: LiteralString = """
+update aura_ops.conversation_analysis as a
+set
+    status = 'analysed',
+    reason = null,
+    overall_sentiment = v.answer ->> 'overall_sentiment',
+    confidence = 1,
+    provider = %(person)s,
+    model_version = 0
+from aura_ops.voice_answers as v
+where v.model = %(person)s and v.known_at <= aura_ops.as_of()
+    and a.content_hash = md5(%(version)s || v.content_hash)
+    and (a.provider <> %(person)s or a.overall_sentiment is distinct from v.answer ->> 'overall_sentiment')
 """

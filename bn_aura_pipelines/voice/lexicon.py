@@ -72,22 +72,28 @@ NEUTRAL_WEIGHT = 1.6
 
 
 def polarity(text: str) -> float:
-    """The sum of a text's words and of its complaints and praises; positive is good."""
+    """The sum of a text's words; positive is good."""
     normal = normalise(text)
     total = 0.0
     for match in PATTERN.finditer(normal):
         weight = WORDS.get(match[0]) or SIGNS[match[0]]
         before = normal[max(match.start() - 24, 0) : match.start()]
         total += -weight if _negated(before) else weight
-    found = find(text)
-    return total + 0.7 * (len(found.praised) - len(found.complained))
+    return total
 
 
 def probabilities(texts: Sequence[str]) -> NDArray[np.float64]:
     """(n, 3): negative, neutral, positive; neutral where nothing is known of the words, and never very sure."""
     import numpy as np
 
-    sums = np.array([polarity(text) for text in texts], float)
+    topics = [find(text) for text in texts]
+    sums = np.array(
+        [
+            polarity(text) + 0.7 * (len(found.praised) - len(found.complained))
+            for text, found in zip(texts, topics, strict=True)
+        ],
+        float,
+    )
     odds = np.column_stack([-STEEPNESS * sums, np.full(len(sums), NEUTRAL_WEIGHT), STEEPNESS * sums]).clip(-4, 4)
     weights = np.exp(odds)
     return weights / weights.sum(axis=1, keepdims=True)

@@ -17,6 +17,8 @@ import sqlalchemy
 from psycopg.types.json import Jsonb
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
+from bn_aura_pipelines.embeddings import leases
+from bn_aura_pipelines.embeddings.calling import Caller
 from bn_aura_pipelines.embeddings.limits import Budget
 from bn_aura_pipelines.embeddings.providers import Limits
 from bn_aura_pipelines.embeddings.text import render
@@ -55,22 +57,35 @@ def ask_provider(database: Database, as_of: datetime, settings: Settings, first_
     below = settings.voice_unsure_below if settings.voice_mode == "hybrid" else 2.0
     with database.begin(as_of) as connection:
         known = _use_answers(connection, model, below, hybrid=settings.voice_mode == "hybrid")
-    asker = Asker(
-        provider,
-        Budget(settings.voice_requests_per_run, settings.voice_tokens_per_run),
-        Limits(
-            concurrency=settings.gemini_concurrency,
-            requests_per_minute=settings.gemini_requests_per_minute,
-            tokens_per_minute=settings.gemini_tokens_per_minute,
-        ),
-        first_delay,
+    limits = Limits(
+        concurrency=settings.gemini_concurrency,
+        requests_per_minute=settings.gemini_requests_per_minute,
+        tokens_per_minute=settings.gemini_tokens_per_minute,
     )
-    counts = asyncio.run(_ask(database, as_of, asker, model, below, settings.voice_mode == "hybrid"))
+    budget = Budget(settings.voice_requests_per_run, settings.voice_tokens_per_run)
+    caller = Caller(limits, budget, first_delay=first_delay)
+    asker = Asker(provider, caller, limits.concurrency)
+    counts = (0, 0)
+    with leases.alone(database, "aura_ops.voice_answers") as free:
+        if free:
+            counts = asyncio.run(_ask(database, as_of, asker, model, below, settings.voice_mode == "hybrid"))
+        else:
+            asker.stopped = "another run is asking already"
     with database.begin(as_of) as connection:
         left = len(_waiting(connection, model, below, None))
     return AskingResult(
-        *(known, counts[0], counts[1], left, asker.requests, asker.tokens), asker.cost_usd, asker.stopped
+        *(known, counts[0], counts[1], left, caller.requests, caller.tokens), caller.cost_usd, asker.stopped
     )
+
+
+def retry(connection: sqlalchemy.Connection) -> int:
+    """Take every conversation out of the dead letter: the house analyses it anew and the next run asks again."""
+    driver = psycopg_connection(connection)
+    driver.execute(
+        "delete from aura_ops.conversation_analysis as a using aura_ops.voice_answers as v"
+        " where v.content_hash = a.content_hash and v.status = 'dead' and a.status = 'failed'"
+    )
+    return driver.execute("delete from aura_ops.voice_answers where status = 'dead'").rowcount
 
 
 async def _ask(
@@ -151,11 +166,11 @@ limit %(most)s
 
 KEEP: LiteralString = """
 insert into aura_ops.voice_answers (
-    content_hash, model, conversation_id, status, answer, error, attempts, tokens, cost_usd
+    content_hash, model, conversation_id, status, answer, error, attempts, tokens, cost_usd, known_at
 )
 select
     %(hash)s, %(model)s, a.conversation_id, case when %(error)s::text is null then 'done' else 'dead' end,
-    %(answer)s::jsonb, %(error)s, %(attempts)s, %(tokens)s, %(cost)s
+    %(answer)s::jsonb, %(error)s, %(attempts)s, %(tokens)s, %(cost)s, aura_ops.as_of()
 from aura_ops.conversation_analysis as a
 where a.content_hash = %(hash)s
 order by a.conversation_id

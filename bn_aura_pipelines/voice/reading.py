@@ -17,7 +17,9 @@ from bn_aura_pipelines.embeddings.redaction import redact
 from bn_aura_pipelines.embeddings.text import lead_names, staff_names
 
 # Part of every hash: raise it when the analysis of the same words would come out otherwise.
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
+# Who gives answers in `aura_ops.voice_answers` beside providers; theirs are kept by the hash of the messages alone.
+PERSON = "person"
 BATCH = 2_000
 
 
@@ -38,7 +40,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Label:
-    """What the application, or a person, found in a conversation; known since `known_at`."""
+    """What a person, a provider or the application found in a conversation; known since `known_at`."""
 
     conversation_id: UUID
     words: str
@@ -54,7 +56,7 @@ def changed(connection: sqlalchemy.Connection, provider: str, version: int) -> I
     """
     driver = psycopg_connection(connection)
     staff = staff_names(driver)
-    values = {"version": str(ANALYSIS_VERSION), "provider": provider, "model_version": version}
+    values = {"version": str(ANALYSIS_VERSION), "provider": provider, "model_version": version, "person": PERSON}
     with driver.cursor(name="changed_conversations", row_factory=dict_row, binary=True) as cursor:
         cursor.execute(CHANGED, values)
         while rows := cursor.fetchmany(BATCH):
@@ -66,7 +68,8 @@ def changed(connection: sqlalchemy.Connection, provider: str, version: int) -> I
 def labels(connection: sqlalchemy.Connection) -> list[Label]:
     """Every label known at the run's moment, oldest first. A label without a moment of its own is as old as its
     conversation."""
-    rows = psycopg_connection(connection).cursor(row_factory=dict_row).execute(LABELS).fetchall()
+    values = {"person": PERSON, "version": str(ANALYSIS_VERSION)}
+    rows = psycopg_connection(connection).cursor(row_factory=dict_row).execute(LABELS, values).fetchall()
     return [Label(**row) for row in rows]
 
 
@@ -113,36 +116,76 @@ where c.created_at < aura_ops.as_of() and (
     or a.clinic_id is distinct from c.clinic_id
     or a.content_hash <> md5(%(version)s || coalesce(said.hash, ''))
     or (a.provider in ('local', 'lexicon') and (a.provider <> %(provider)s or a.model_version <> %(model_version)s))
+    or (a.provider = %(person)s and not exists (
+        select from aura_ops.voice_answers as v
+        where v.model = %(person)s and v.content_hash = said.hash and v.known_at <= aura_ops.as_of()
+    ))
 )
 order by c.id
 """
 
+# Whoever knows best is believed: a person, then a provider, then the application.
 LABELS: LiteralString = """
-select
-    c.id as conversation_id,
-    said.words,
-    c.metadata -> 'sentiment' ->> 'overall_sentiment' as sentiment,
-    case
-        when
-            jsonb_typeof(c.metadata -> 'sentiment' -> 'satisfaction_score') = 'number'
-            and (c.metadata -> 'sentiment' ->> 'satisfaction_score')::numeric between 0 and 10
-            then (c.metadata -> 'sentiment' ->> 'satisfaction_score')::float8
-    end as satisfaction,
-    coalesce(analysed.at, c.created_at) as known_at
-from aura_staging.source_customer_conversations as c
-cross join aura_ops.try_timestamptz(c.metadata -> 'sentiment' ->> 'analyzed_at') as analysed (at)
-cross join lateral (
-    select string_agg(m.content, e'\n' order by m.position) as words
+with said as (
+    select
+        m.conversation_id,
+        string_agg(m.content, e'\n' order by m.position) filter (where m.role = 'customer') as words,
+        md5(string_agg(m.role || ':' || m.content, e'\n' order by m.position)) as hash
     from aura_staging.stg_messages as m
+    group by m.conversation_id
+),
+
+answered as (
+    select
+        said.conversation_id,
+        said.words,
+        v.answer ->> 'overall_sentiment' as sentiment,
+        (v.answer ->> 'satisfaction_score')::float8 as satisfaction,
+        v.known_at,
+        case when v.model = %(person)s then 0 else 1 end as trust
+    from said
+    join aura_ops.voice_answers as v
+        on v.content_hash = case when v.model = %(person)s then said.hash else md5(%(version)s || said.hash) end
+    where v.status = 'done' and v.known_at <= aura_ops.as_of()
+),
+
+applied as (
+    select
+        c.id as conversation_id,
+        said_then.words,
+        c.metadata -> 'sentiment' ->> 'overall_sentiment' as sentiment,
+        case
+            when
+                jsonb_typeof(c.metadata -> 'sentiment' -> 'satisfaction_score') = 'number'
+                and (c.metadata -> 'sentiment' ->> 'satisfaction_score')::numeric between 0 and 10
+                then (c.metadata -> 'sentiment' ->> 'satisfaction_score')::float8
+        end as satisfaction,
+        coalesce(analysed.at, c.created_at) as known_at,
+        2 as trust
+    from aura_staging.source_customer_conversations as c
+    cross join aura_ops.try_timestamptz(c.metadata -> 'sentiment' ->> 'analyzed_at') as analysed (at)
+    cross join lateral (
+        select string_agg(m.content, e'\n' order by m.position) as words
+        from aura_staging.stg_messages as m
+        where
+            m.conversation_id = c.id and m.role = 'customer'
+            -- What was written after the analysis is no part of what it says.
+            and (analysed.at is null or m.sent_at <= analysed.at)
+    ) as said_then
     where
-        m.conversation_id = c.id and m.role = 'customer'
-        -- What was written after the analysis is no part of what it says.
-        and (analysed.at is null or m.sent_at <= analysed.at)
-) as said
-where
-    c.metadata -> 'sentiment' ->> 'overall_sentiment' in ('negative', 'neutral', 'positive')
-    and c.created_at < aura_ops.as_of()
-    and coalesce(analysed.at, c.created_at) < aura_ops.as_of()
-    and said.words is not null
-order by 5, 1
+        c.metadata -> 'sentiment' ->> 'overall_sentiment' in ('negative', 'neutral', 'positive')
+        and c.created_at < aura_ops.as_of()
+        and coalesce(analysed.at, c.created_at) < aura_ops.as_of()
+),
+
+best as (
+    select distinct on (conversation_id) conversation_id, words, sentiment, satisfaction, known_at
+    from (select * from answered union all select * from applied) as known
+    where words is not null
+    order by conversation_id, trust, known_at desc
+)
+
+select conversation_id, words, sentiment, satisfaction, known_at
+from best
+order by known_at, conversation_id
 """

@@ -70,7 +70,7 @@ TOPICS: dict[str, Topic] = {
         ),
         "show before-and-after pictures and agree on what can be expected",
     ),
-    "queue": Topic(
+    "waiting": Topic(
         (
             "<not>รอ(?!บ)|ตรงเวลา|จองง่าย|คิว(?:ไว|เร็ว)|จัดคิวให้ไว|no (?:wait|queue)"
             "|(?:didn't|not) (?:have to )?wait|without waiting|on time|punctual"
@@ -102,8 +102,8 @@ TOPICS: dict[str, Topic] = {
             "|(?:nobody|no one) (?:answers?|answered|replie[sd])|ignored|unprofessional|rushed"
         ),
         (
-            r"บริการ|พนักงาน|เจ้าหน้าที่|ที่จอดรถ|ใบเสร็จ|แผนที่|เปลี่ยนหมอ|หมอท่านเดิม|same doctor|\bservice\b"
-            r"|\bstaff\b|\breceipt\b|\bparking\b"
+            r"บริการ|พนักงาน|เจ้าหน้าที่|ใบเสร็จ|เปลี่ยนหมอ|หมอท่านเดิม|same doctor|\bservice\b"
+            r"|\bstaff\b|\breceipt\b"
         ),
         "answer within the day, and let the doctor explain each step",
     ),
@@ -156,5 +156,73 @@ TOPICS: dict[str, Topic] = {
             r"|\bpackages?\b|\boffers?\b"
         ),
         "say in the advertisement what the offer includes and until when",
+    ),
+    "hygiene": Topic(
+        (
+            r"สะอาด(?<!ไม่สะอาด)(?<!ไม่ค่อยสะอาด)|ปลอดเชื้อ|ใส่ถุงมือ(?<!ไม่ใส่ถุงมือ)|ฆ่าเชื้อ(?<!ไม่ฆ่าเชื้อ)"
+            r"|(?<!not )(?<!not very )(?<!not really )(?<!un)\b(?:clean|hygienic|spotless|steriliz?s?ed)\b"
+        ),
+        (
+            r"ไม่(?:ค่อย|ได้|ใส่|ฆ่า)?\s?(?:สะอาด|ถุงมือ|เชื้อ|เปลี่ยนเข็ม|เปลี่ยนผ้า)|สกปรก|มีฝุ่น|เหม็น|กลิ่นไม่ดี|แมลงสาบ"
+            r"|\bdirty\b|filthy|unhygienic|\bunclean\b|\bstain(?:ed|s)\b|smell(?:s|ed|y)\b|no gloves"
+            r"|not (?:very |really )?(?:clean|hygienic|steril\w+)|(?:re|used|old) needle"
+        ),
+        r"ความสะอาด|ฆ่าเชื้อ|ถุงมือ|\bhygien\w+|\bsteril\w+|\bclean(?:liness)?\b|\bgloves?\b",
+        "show that room and instruments are clean, and open what is sterile before the customer",
+    ),
+    "staff": Topic(
+        (
+            "(?:พนักงาน|น้อง ?ๆ|น้องๆ|เจ้าหน้าที่|(?:คุณ)?หมอ|พยาบาล)(?:ที่นี่|ทุกคน)?(?:น่ารัก|สุภาพ|ใจดี|เก่ง|ใส่ใจ|มือเบา|เป็นกันเอง)"
+            "|(?:staff|team|doctor|nurses?|therapist|receptionist) (?:is|are|was|were) (?:so |very |really )?"
+            r"(?:friendly|kind|lovely|great|helpful|nice|skil\w+|gentle|attentive|professional)"
+            r"|(?:great|good|excellent|wonderful|lovely|friendly|kind|skil\w+) (?:staff|doctor|nurses?|therapist|team)"
+        ),
+        (
+            r"(?:พนักงาน|เจ้าหน้าที่|น้อง|(?:คุณ)?หมอ|พยาบาล)\S{0,8}(?:ไม่สุภาพ|หยาบคาย|หน้าบึ้ง|ชักสีหน้า|พูดจาไม่ดี|รีบ|มือหนัก|ไม่ใส่ใจ|ไม่เก่ง)"
+            r"|พูดจาไม่ดี|ชักสีหน้า|เปลี่ยนหมอ(?:บ่อย|ทุกครั้ง)|\brude\b|unprofessional|impolite|arrogant"
+            "|(?:inexperienced|careless|rough|unfriendly) (?:staff|doctor|nurse|therapist)"
+            "|(?:staff|doctor|nurse|therapist|receptionist) (?:is|are|was|were) (?:so |very |really )?"
+            "(?:inexperienced|careless|rough|unfriendly|rushed|in a hurry)"
+        ),
+        (
+            r"พนักงาน|เจ้าหน้าที่|พยาบาล|หมอ(?:คนไหน|ท่าน|ชื่อ|เดิม|เข้าวัน)|\bstaff\b|\bnurses?\b|\btherapist\b"
+            r"|\breceptionist\b|same doctor|which doctor"
+        ),
+        "tell the person concerned, train manners and technique, and keep customers with the doctor they know",
+    ),
+    "location": Topic(
+        (
+            "เดินทาง(?:ง่าย|สะดวก)|ใกล้(?:บ้าน|รถไฟฟ้า|bts|mrt|ที่ทำงาน)(?:ดี|มาก|เลย)|จอดรถ(?:ง่าย|สะดวก|ได้สะดวก)|หาง่าย"
+            "|easy to (?:find|get to|park|reach)|(?:great|good|convenient|perfect) location|conveniently located"
+            "|(?:plenty|lots) of parking"
+        ),
+        (
+            "(?:ที่)?จอดรถ(?:ยาก|ไม่มี|ไม่พอ|เต็ม|ลำบาก|น้อย)|ไม่มีที่จอด|เดินทาง(?:ลำบาก|ยาก|ไม่สะดวก)|ไกล(?:มาก|ไป|เกิน)|หายาก|หาไม่เจอ"
+            "|(?:hard|difficult|impossible) to (?:find|get to|park|reach)|no parking|too far|far away"
+            "|inconvenient location"
+        ),
+        (
+            r"ที่จอดรถ|แผนที่|สาขาไหน|อยู่(?:ที่)?ไหน|ไปยังไง|เดินทาง|\bparking\b|\blocation\b|\bdirections?\b"
+            "|where (?:are you|is the clinic)|which branch|nearest branch"
+        ),
+        "send map and parking directions with each reminder, and offer the branch that is nearest",
+    ),
+    "aftercare": Topic(
+        (
+            "(?<!ไม่มีใคร)(?<!ไม่)(?<!ไม่เคย)(?<!ไม่ได้)(?:โทร|ทัก|ไลน์)(?:มา)?(?:ถาม|ติดตาม)(?:อาการ|ผล)"
+            "|ติดตาม(?:อาการ|ผล)(?:ดี|ตลอด|ให้)|ดูแลหลังทำ(?:ดี|ดีมาก|ละเอียด)"
+            "|(?:great|good|excellent|lovely|wonderful) (?:after.?care|follow.?up)|checked (?:in|up) on me"
+            "|called to ask|(?<!nobody )(?<!no one )(?<!never )followed up"
+        ),
+        (
+            r"ไม่(?:มีใคร|มีการ|ได้|เคย)?\s?(?:ติดตามอาการ|ติดตามผล|โทรถาม|บอกวิธีดูแล|สนใจหลังทำ|ดูแลหลัง)|หลังทำไม่(?:มีใคร|ดูแล|ติดตาม)"
+            "|ทำเสร็จแล้วทิ้ง|no (?:after.?care|follow.?up)|(?:poor|bad|terrible) (?:after.?care|follow.?up)"
+            "|(?:nobody|no one) (?:called|checked|followed up)|never (?:followed up|called back|checked)"
+        ),
+        (
+            "หลังทำ|ดูแลตัวเอง|ประคบ|นัดติดตาม|ข้อห้าม|ห้ามทำอะไร|after.?care|follow.?up|after (?:the )?treatment"
+            "|what should i (?:avoid|do) after"
+        ),
+        "give written after-care, and ask how the customer is after two days",
     ),
 }

@@ -24,7 +24,7 @@ MADE_UP = {
     "pipeline_health": {"source"},
     "sales_funnel": {"stage", "stage_number"},
     "trigger_effects": {"outcome"},
-    "voice_topics": {"topic"},
+    "voice_topics": {"kind"},
 }
 
 

@@ -12,7 +12,7 @@ from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.models.sentiment.training import read_texts, train
 from bn_aura_pipelines.voice.champion import SentimentModelUnusable
-from bn_aura_pipelines.voice.keeping import AnalysisResult, analyse_changed
+from bn_aura_pipelines.voice.keeping import AnalysisResult, NoSuchConversation, analyse_changed, correct
 from bn_aura_pipelines.voice.watching import shares, sudden_change
 from bn_aura_pipelines_tests.embeddings.conftest import add_customer
 from bn_aura_pipelines_tests.voice.conftest import AS_OF, BEGIN, CLINIC, execute, rows, say
@@ -210,7 +210,7 @@ def test_the_marts_count_every_day_and_leave_out_what_has_no_clinic(clinic: Data
             CLINIC,
         )
     }
-    assert len(topics) == 8
+    assert len(topics) == 12
     assert topics["pain"] == [1, 0, 1, False, ["เจ็บมาก แย่มาก ผิดหวัง"]]
     assert topics["price"] == [0, 1, 1, False, []]
 
@@ -223,3 +223,27 @@ def test_a_sudden_share_of_one_class_is_told(clinic: Database) -> None:
     with clinic.begin(AS_OF) as connection:
         analyse_changed(connection)
         assert "negative" in sudden_change(connection)
+
+
+def test_a_correction_by_a_person_is_shown_learnt_from_and_ends_when_the_conversation_grows(clinic: Database) -> None:
+    identity = say(clinic, "แปลกดีนะ", label="positive")
+    analyse(clinic)
+    with clinic.begin(AS_OF) as connection:
+        correct(connection, identity, "negative")
+    assert one(clinic, identity, "overall_sentiment, provider, confidence") == ("negative", "person", 1)
+    assert analyse(clinic).written == 0
+    with clinic.begin(AS_OF) as connection:
+        assert [label.sentiment for label in read_texts(connection).labels] == ["negative"]
+    # A run about an earlier moment does not know of it.
+    analyse(clinic, AS_OF - timedelta(days=1))
+    assert one(clinic, identity, "provider") == ("lexicon",)
+    analyse(clinic)
+    assert one(clinic, identity, "provider") == ("person",)
+    later = element("customer", "ขอบคุณค่ะ ชอบมาก", BEGIN + timedelta(days=1))
+    execute(
+        clinic, "update customer_conversations set messages = messages || %s where id = %s", Jsonb([later]), identity
+    )
+    analyse(clinic)
+    assert one(clinic, identity, "overall_sentiment, provider") == ("positive", "lexicon")
+    with clinic.begin(AS_OF) as connection, pytest.raises(NoSuchConversation):
+        correct(connection, CLINIC, "negative")

@@ -19,10 +19,10 @@ from bn_aura_pipelines.voice.topics import TOPICS
         ("It hurt a lot", "pain"),
         ("ทำแล้วไม่เห็นผลเลย", "results"),
         ("no visible results after a month", "results"),
-        ("รอคิวเป็นชั่วโมง", "queue"),
-        ("ไม่ตรงเวลาเลย", "queue"),
+        ("รอคิวเป็นชั่วโมง", "waiting"),
+        ("ไม่ตรงเวลาเลย", "waiting"),
         ("the room was not really clean", "safety"),
-        ("I waited for two hours", "queue"),
+        ("I waited for two hours", "waiting"),
         ("พนักงานพูดจาไม่ดี", "service"),
         ("the receptionist was rude", "service"),
         ("หน้าบวมหลายวันเลย", "downtime"),
@@ -31,6 +31,14 @@ from bn_aura_pipelines.voice.topics import TOPICS
         ("the room was dirty", "safety"),
         ("โดนยัดเยียดขายคอร์ส", "promotion"),
         ("misleading offer", "promotion"),
+        ("ห้องสกปรก มีฝุ่น", "hygiene"),
+        ("the towels were not clean", "hygiene"),
+        ("พนักงานชักสีหน้าใส่", "staff"),
+        ("the nurse was careless", "staff"),
+        ("ที่จอดรถไม่พอ เดินทางลำบาก", "location"),
+        ("no parking and hard to find", "location"),
+        ("ไม่มีใครโทรถามอาการหลังทำเลย", "aftercare"),
+        ("nobody followed up afterwards", "aftercare"),
     ],
 )
 def test_a_complaint_is_found_in_both_languages(words: str, topic: str) -> None:
@@ -48,8 +56,13 @@ def test_a_complaint_is_found_in_both_languages(words: str, topic: str) -> None:
         ("not expensive at all", "price"),
         ("ไม่บวมเลยค่ะ", "downtime"),
         ("no swelling at all", "downtime"),
-        ("ไม่ต้องรอเลย", "queue"),
+        ("ไม่ต้องรอเลย", "waiting"),
         ("ไม่แพ้เลย", "safety"),
+        ("เดินทางสะดวก จอดรถง่าย", "location"),
+        ("easy to find", "location"),
+        ("คลินิกสะอาดมาก", "hygiene"),
+        ("คุณหมอใจดีมาก", "staff"),
+        ("โทรมาถามอาการด้วย", "aftercare"),
     ],
 )
 def test_what_is_denied_is_praise_and_no_complaint(words: str, topic: str) -> None:
@@ -68,8 +81,8 @@ def test_a_question_is_a_mention_and_no_complaint(words: str) -> None:
 def test_praise_and_complaint_in_one_text_are_told_apart() -> None:
     found = find("ไม่เจ็บเลยค่ะ แต่รอนานมาก")
     assert "pain" in found.praised
-    assert "queue" in found.complained
-    assert sort_out(found, "negative") == (["queue"], ["pain"])
+    assert "waiting" in found.complained
+    assert sort_out(found, "negative") == (["waiting"], ["pain"])
 
 
 def test_a_mention_is_a_concern_unless_the_conversation_is_positive() -> None:

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from bn_aura_pipelines.database.connections import Database
+from bn_aura_pipelines.embeddings.leases import alone
 from bn_aura_pipelines.embeddings.providers import ProviderUnusable
 from bn_aura_pipelines.settings import Settings
 from bn_aura_pipelines.voice import provided
 from bn_aura_pipelines.voice.gemini import GeminiAnalyst
 from bn_aura_pipelines.voice.keeping import analyse_changed
-from bn_aura_pipelines.voice.provided import AskingResult, ask_provider
+from bn_aura_pipelines.voice.provided import AskingResult, ask_provider, retry
+from bn_aura_pipelines.voice.reading import labels
 from bn_aura_pipelines_tests.embeddings.conftest import add_customer
 from bn_aura_pipelines_tests.voice.conftest import AS_OF, BEGIN, rows, say
 from bn_aura_pipelines_tests.voice.stub import Reaction, Stub, answer, error, rate_limited, refused
@@ -149,3 +152,37 @@ def test_a_refused_key_stops_at_once_with_the_remedy(clinic: Database) -> None:
 def test_in_local_mode_nothing_is_asked(clinic: Database) -> None:
     say(clinic, "ราคาเท่าไหร่คะ")
     assert ask(clinic, None, "local") == AskingResult()
+
+
+def test_the_dead_letter_is_asked_about_again_after_retry(clinic: Database) -> None:
+    say(clinic, "ราคาเท่าไหร่คะ")
+    with Stub(lambda number, transcript: refused()) as stub:
+        assert ask(clinic, stub).dead == 1
+    with clinic.begin(AS_OF) as connection:
+        assert retry(connection) == 1
+        assert retry(connection) == 0
+    with Stub() as stub:
+        assert ask(clinic, stub).answered == 1
+    assert [row[0] for row in rows(clinic, STATES)] == ["analysed"]
+
+
+def test_two_runs_at_once_do_not_ask_twice(clinic: Database) -> None:
+    say(clinic, "ราคาเท่าไหร่คะ")
+    with Stub() as stub:
+        with alone(clinic, "aura_ops.voice_answers") as free:
+            assert free
+            second = ask(clinic, stub)
+            assert (second.requests, second.left, second.stopped) == (0, 1, "another run is asking already")
+        assert ask(clinic, stub).requests == 1
+
+
+def test_what_gemini_said_is_a_label_for_the_local_model(clinic: Database) -> None:
+    say(clinic, "ราคาเท่าไหร่คะ", label="neutral")
+    with Stub(lambda number, transcript: answer(overall_sentiment="positive", satisfaction_score=9)) as stub:
+        ask(clinic, stub)
+    with clinic.begin(AS_OF) as connection:
+        (label,) = labels(connection)
+    assert (label.sentiment, label.satisfaction, label.known_at) == ("positive", 9, AS_OF)
+    with clinic.begin(AS_OF - timedelta(days=1)) as connection:
+        (label,) = labels(connection)
+    assert label.sentiment == "neutral"

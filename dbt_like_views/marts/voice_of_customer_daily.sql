@@ -18,11 +18,15 @@
 -- concern_price: conversations with this key concern
 -- concern_pain: conversations with this key concern
 -- concern_results: conversations with this key concern
--- concern_queue: conversations with this key concern
+-- concern_waiting: conversations with this key concern
 -- concern_service: conversations with this key concern
 -- concern_downtime: conversations with this key concern
 -- concern_safety: conversations with this key concern
 -- concern_promotion: conversations with this key concern
+-- concern_hygiene: conversations with this key concern
+-- concern_staff: conversations with this key concern
+-- concern_location: conversations with this key concern
+-- concern_aftercare: conversations with this key concern
 with talks as (
     select
         c.clinic_id,
@@ -51,11 +55,15 @@ days as (
         count(*) filter (where 'price' = any(key_concerns)) as concern_price,
         count(*) filter (where 'pain' = any(key_concerns)) as concern_pain,
         count(*) filter (where 'results' = any(key_concerns)) as concern_results,
-        count(*) filter (where 'queue' = any(key_concerns)) as concern_queue,
+        count(*) filter (where 'waiting' = any(key_concerns)) as concern_waiting,
         count(*) filter (where 'service' = any(key_concerns)) as concern_service,
         count(*) filter (where 'downtime' = any(key_concerns)) as concern_downtime,
         count(*) filter (where 'safety' = any(key_concerns)) as concern_safety,
-        count(*) filter (where 'promotion' = any(key_concerns)) as concern_promotion
+        count(*) filter (where 'promotion' = any(key_concerns)) as concern_promotion,
+        count(*) filter (where 'hygiene' = any(key_concerns)) as concern_hygiene,
+        count(*) filter (where 'staff' = any(key_concerns)) as concern_staff,
+        count(*) filter (where 'location' = any(key_concerns)) as concern_location,
+        count(*) filter (where 'aftercare' = any(key_concerns)) as concern_aftercare
     from talks
     group by clinic_id, day
 ),
@@ -98,10 +106,14 @@ select
     coalesce(d.concern_price, 0)::int as concern_price,
     coalesce(d.concern_pain, 0)::int as concern_pain,
     coalesce(d.concern_results, 0)::int as concern_results,
-    coalesce(d.concern_queue, 0)::int as concern_queue,
+    coalesce(d.concern_waiting, 0)::int as concern_waiting,
     coalesce(d.concern_service, 0)::int as concern_service,
     coalesce(d.concern_downtime, 0)::int as concern_downtime,
     coalesce(d.concern_safety, 0)::int as concern_safety,
-    coalesce(d.concern_promotion, 0)::int as concern_promotion
+    coalesce(d.concern_promotion, 0)::int as concern_promotion,
+    coalesce(d.concern_hygiene, 0)::int as concern_hygiene,
+    coalesce(d.concern_staff, 0)::int as concern_staff,
+    coalesce(d.concern_location, 0)::int as concern_location,
+    coalesce(d.concern_aftercare, 0)::int as concern_aftercare
 from spine as s
 left join days as d on s.clinic_id = d.clinic_id and s.day = d.day

@@ -1,4 +1,4 @@
-"""Trains the sentiment model on the older labels, judges it on the newest, and decides whether it serves.
+"""Trains the sentiment model on the older labels, judges it on the newest, decides whether it serves, and refits it.
 
 Below 200 labels the lexicon of `voice.lexicon` serves. How texts become numbers is known in `voice.model`.
 """
@@ -41,16 +41,17 @@ DIGITS = re.compile(r"\d+")
 @dataclass(frozen=True)
 class TrainingTexts:
     """Labels split in time: every one of `train` was known before the first of `test`. No text of `test` occurs in
-    `train`, numbers aside: a template that was seen in training would only be recognised."""
+    `train`, numbers aside: a template that was seen in training would only be recognised. `labels` are all of them."""
 
     train: tuple[Label, ...]
     test: tuple[Label, ...]
+    labels: tuple[Label, ...]
 
     @property
     def fingerprint(self) -> str:
         """The same exactly when texts, labels, their split and the features are the same."""
         digest = hashlib.sha256(repr(FEATURES).encode())
-        for part in (self.train, self.test):
+        for part in (self.train, self.test, self.labels):
             for one in part:
                 digest.update(repr((one.words, one.sentiment, one.satisfaction)).encode())
             digest.update(b"|")
@@ -105,10 +106,9 @@ def train(connection: sqlalchemy.Connection) -> TrainingResult:
     decision = f"The lexicon serves: {texts.shortage}."
     if not texts.shortage:
         kind = "local"
-        model = fit(*_columns(texts.train))
-        artifact = model.to_bytes()
-        promoted, decision, judgements, metrics = _decide(connection, texts, model)
-    everything = (*texts.train, *texts.test)
+        promoted, decision, judgements, metrics = _decide(connection, texts, fit(*_columns(texts.train)))
+        # Judged on four fifths, it serves with all it could learn: the newest labels are those of today's customers.
+        artifact = fit(*_columns(texts.labels)).to_bytes()
     entry = registry.Entry(
         model=MODEL,
         version=registry.next_version(connection, MODEL),
@@ -121,8 +121,8 @@ def train(connection: sqlalchemy.Connection) -> TrainingResult:
         decision=decision,
         n_train=len(texts.train),
         n_test=len(texts.test),
-        window_start=_extreme(everything, min),
-        window_end=_extreme(everything, max),
+        window_start=_extreme(texts.labels, min),
+        window_end=_extreme(texts.labels, max),
         training_fingerprint=texts.fingerprint,
         trained_as_of=connection.execute(text("select aura_ops.as_of()")).scalar_one(),
     )
@@ -139,6 +139,7 @@ def read_texts(connection: sqlalchemy.Connection) -> TrainingTexts:
     return TrainingTexts(
         train=tuple(usable[:end]),
         test=tuple(one for one in usable[end:] if _template(one.words) not in seen),
+        labels=tuple(usable),
     )
 
 
