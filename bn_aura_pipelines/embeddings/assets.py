@@ -1,4 +1,4 @@
-"""The embeddings of each entity as an asset."""
+"""The embeddings of each entity as an asset, with checks on its vectors."""
 
 import dagster as dg
 from sqlalchemy import text
@@ -8,6 +8,7 @@ from bn_aura_pipelines.embeddings.choice import make_provider
 from bn_aura_pipelines.embeddings.limits import Budget
 from bn_aura_pipelines.embeddings.providers import Entity
 from bn_aura_pipelines.embeddings.sync import sync
+from bn_aura_pipelines.embeddings.watching import CHECKS, coverage_plot, findings, note_coverage
 
 # The staff's names and the treatments are part of the context of every text, see `text.context`.
 READS: dict[Entity, list[str]] = {
@@ -30,6 +31,10 @@ def _asset(entity: Entity) -> dg.AssetsDefinition:
         owners=["team:data-science"],
         metadata={"dagster/table_name": "aura_ops.embeddings"},
         pool="embedding_provider",
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=f"{entity}_embeddings", description=promise)
+            for name, promise in CHECKS.items()
+        ],
     )
     def embed(context: dg.AssetExecutionContext, aura: Aura) -> dg.MaterializeResult:
         settings, database = aura.settings, aura.database
@@ -42,7 +47,12 @@ def _asset(entity: Entity) -> dg.AssetsDefinition:
             budget=Budget(requests=settings.embedding_requests_per_run),
             progress=context.log.info,
         )
-        with database.begin() as connection:
+        if report.stopped:
+            context.log.warning(report.stopped)
+        with aura.begin(context) as connection:
+            note_coverage(connection, entity, report.model)
+            found = findings(connection, entity, report.model)
+            plot = coverage_plot(connection, entity, report.model)
             table = describe_table(connection, "aura_ops.embeddings")
             table["dagster/row_count"] = connection.execute(COUNT, {"entity": entity, "model": report.model}).scalar()
         return dg.MaterializeResult(
@@ -59,7 +69,17 @@ def _asset(entity: Entity) -> dg.AssetsDefinition:
                 "tokens": report.tokens,
                 "cost_usd": report.cost_usd,
                 "rows_per_second": round(report.rows_per_second, 1),
-            }
+                "plot": dg.MetadataValue.md(plot),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=name,
+                    passed=one.passed,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=one.description,
+                )
+                for name, one in found.items()
+            ],
         )
 
     return embed

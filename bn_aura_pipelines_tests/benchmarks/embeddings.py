@@ -22,6 +22,7 @@ from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.embeddings.gemini import GeminiEmbedder
 from bn_aura_pipelines.embeddings.providers import Limits
 from bn_aura_pipelines.embeddings.sync import SyncReport, sync
+from bn_aura_pipelines_tests.benchmarks.embedding_faults import measure_kills, measure_updates
 from bn_aura_pipelines_tests.benchmarks.embedding_loop import bare_loop
 from bn_aura_pipelines_tests.benchmarks.embedding_rows import AS_OF, add_conversations, execute, fresh_database
 
@@ -41,6 +42,8 @@ def main(
             add_conversations(database, many)
             _at_size(database, url, many, report, figures)
             _what_changes_cost(database, url, report, figures)
+    measure_kills(rows, report)
+    measure_updates(report)
     return figures
 
 
