@@ -86,9 +86,13 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, headless. Skips where there is none; where CI is set, that is a failure."""
+    """The system's Chromium, headless. Skips where there is none; where CI is set, that is a failure.
+
+    For one module, since an event loop of Playwright's runs as long: asyncio.run is refused meanwhile, so fixtures that
+    need it are named before this one.
+    """
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
         missing = "no Chromium was found: install it, for example with `apt-get install chromium fonts-thai-tlwg`"

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ def scale(values: Iterable[float | None], start: float = 0.0, end: float = 100.0
     return Scale(math.floor(bottom / width) * width, math.ceil(top / width - 1e-9) * width, start, end)
 
 
+def around(values: Iterable[float | None]) -> Scale:
+    """Differences, with zero in the middle."""
+    reach = max([abs(value) for value in values if value is not None] + [1e-9])
+    return Scale(-1.05 * reach, 1.05 * reach, 1, 99)
+
+
 def fixed(low: float, high: float, start: float = 0.0, end: float = 100.0) -> Scale:
     """A scale whose ends are known."""
     return Scale(low, high, start, end)
@@ -83,3 +90,13 @@ def pairs(rows: Sequence[dict[str, object]], column: str) -> list[tuple[int, int
     """Neighbours to join by a line: places of rows that hold a value, each with the next that does."""
     places = [place for place, row in enumerate(rows) if row[column] is not None]
     return list(itertools.pairwise(places))
+
+
+def tree(rows: Sequence[dict[str, Any]], deepest: int = 4) -> list[tuple[dict[str, Any], int]]:
+    """Referred customers with their depth, each below whoever brought them to the one at the first depth."""
+    first = [row for row in rows if row["depth"] == 1]
+    ordered = []
+    for one in first:
+        below = [row for row in rows if row["depth"] > 1 and row["via_customer_id"] == one["referred_customer_id"]]
+        ordered += [one, *sorted(below, key=lambda row: row["depth"])]
+    return [(row, min(row["depth"], deepest)) for row in ordered]

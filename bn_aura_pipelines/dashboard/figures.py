@@ -167,11 +167,10 @@ FIGURES = (
     Figure(
         "decisions",
         (f"{MARTS}.trigger_events",),
-        ("rule", "channel", "status", "reason", "decisions"),
+        ("rule", "status", "reason", "decisions"),
         """
         select
             t.rule,
-            t.channel,
             t.status,
             case when t.status = 'suppressed' then t.reason else '' end as reason,
             count(*) as decisions
@@ -181,10 +180,19 @@ FIGURES = (
             and t.decided_at > (
                 select max(m.decided_at) from aura_marts.trigger_events as m where m.clinic_id = $1
             ) - make_interval(days => ($2 ->> 'days')::int)
-        group by 1, 2, 3, 4
-        order by 1, 3, 5 desc, 4
+        group by 1, 2, 3
+        order by 1, 2, 4 desc, 3
         """,
         {"days": ("30", "7", "90")},
+    ),
+    Figure(
+        "effects",
+        *_mart(
+            "trigger_effects",
+            *("rule", "outcome", "told", "held_out", "told_mean", "held_out_mean", "difference", "low", "high"),
+            *("always_low", "always_high", "number_needed", "verdict", "sentence_en", "sentence_th"),
+            order="t.rule, t.outcome",
+        ),
     ),
     Figure(
         "models",

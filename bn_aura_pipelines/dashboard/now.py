@@ -45,6 +45,7 @@ async def _triggers(request: Request) -> Response:
         tab="triggers",
         days=days,
         decisions=await asking.figure(BY_NAME["decisions"], days=days),
+        effects=await asking.figure(BY_NAME["effects"]),
         events=await asking.page("/v1/trigger-events", EVENTS, limit=50, cursor=request.query_params.get("cursor")),
     )
 

@@ -116,8 +116,11 @@ async function loadOn(link) {
   }
 }
 
-// The next view, or the last one kept
+// The next view, or the last one kept. Of several asked for at once the last one counts.
+let turn = 0;
+let shown = location.pathname + location.search;
 async function visit(url, remember) {
+  const mine = ++turn;
   document.documentElement.classList.add("leaving");
   try {
     const answer = await fetch(url, { headers: { Accept: "text/html" } });
@@ -127,6 +130,7 @@ async function visit(url, remember) {
       return;
     }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (mine !== turn) return;
     for (const part of ["main", "#definitions", ".rooms"]) {
       const fresh = page.querySelector(part);
       if (fresh) document.querySelector(part)?.replaceWith(document.adoptNode(fresh));
@@ -136,15 +140,16 @@ async function visit(url, remember) {
     }
     document.title = page.title;
     if (remember) history.pushState({}, "", answer.url);
+    shown = location.pathname + location.search;
     shownAt = new Date();
     if (!lost) say("");
     if (remember) scrollTo(0, 0);
     document.getElementById("main").focus({ preventScroll: true });
     begin();
   } catch {
-    say(`${words.unread} (${clock(shownAt)})`);
+    if (mine === turn) say(`${words.unread} (${clock(shownAt)})`);
   } finally {
-    document.documentElement.classList.remove("leaving");
+    if (mine === turn) document.documentElement.classList.remove("leaving");
   }
 }
 
@@ -165,7 +170,9 @@ addEventListener("submit", (event) => {
   const asked = [...new FormData(form)].filter(([, value]) => value);
   visit(`${form.action}?${new URLSearchParams(asked)}`, true);
 });
-addEventListener("popstate", () => visit(location.href, false));
+addEventListener("popstate", () => {
+  if (location.pathname + location.search !== shown) visit(location.href, false);
+});
 addEventListener("keydown", (event) => {
   const menu = document.querySelector(".menu[open]");
   if (event.key === "Escape" && menu) {
