@@ -119,3 +119,14 @@ def features(customers: tuple[int, ...]) -> None:
     from bn_aura_pipelines_tests.benchmarks.features import SIZES, main
 
     sys.exit(0 if main(sorted(customers) or SIZES, click.echo) else 1)
+
+
+@bench.command()
+@click.option("--customers", type=int, default=2_000, show_default=True, help="How many the sample clinics have.")
+@click.option("--leads", type=int, default=1_000_000, show_default=True, help="Leads behind the first views.")
+@click.option("--pictures", type=click.Path(path_type=Path), help="A folder for a picture of every look.")
+def dashboard(customers: int, leads: int, pictures: Path | None) -> None:
+    """Look at every view in every way with axe, time first views, toasts and presence."""
+    from bn_aura_pipelines_tests.benchmarks.dashboard import main
+
+    sys.exit(0 if main(customers, leads, pictures, click.echo) else 1)

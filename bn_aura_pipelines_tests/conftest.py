@@ -86,6 +86,11 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
 
 
+def chromium() -> str | None:
+    """Where the system's Chromium is."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, headless. Skips where there is none; where CI is set, that is a failure.
@@ -93,7 +98,7 @@ def browser() -> Iterator[Browser]:
     For one module, since an event loop of Playwright's runs as long: asyncio.run is refused meanwhile, so fixtures that
     need it are named before this one.
     """
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    path = chromium()
     if path is None:
         missing = "no Chromium was found: install it, for example with `apt-get install chromium fonts-thai-tlwg`"
         if os.environ.get("CI"):

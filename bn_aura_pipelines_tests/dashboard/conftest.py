@@ -83,7 +83,9 @@ def shown(clinics: Database) -> Database:
         rename = sqlalchemy.text("update public.customers set full_name = :name where customer_code = :code")
         for code, name in zip(codes, ("<img src=x onerror=alert(1)> \"&'", "W" * 300), strict=True):
             connection.execute(rename, {"code": code, "name": name})
-        connection.execute(sqlalchemy.text("update aura_ops.trigger_rules set threshold = 42, hysteresis = 1 where threshold = 70"))
+        connection.execute(
+            sqlalchemy.text("update aura_ops.trigger_rules set threshold = 42, hysteresis = 1 where threshold = 70")
+        )
         evaluate(connection)
         build(connection, load_views())
     return clinics

@@ -54,8 +54,6 @@ class Seen:
     grave: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     sticks_out: int = 0
-    paint_ms: float = 0.0
-    shift: float = 0.0
 
     @property
     def faults(self) -> list[str]:

@@ -4,7 +4,7 @@
 -- key: event_id
 -- owner: crm
 -- index: clinic_id, rule
--- test: revenue_30d_thb >= 0
+-- test: coalesce(revenue_30d_thb >= 0, true)
 -- event_id: the decision, see aura_marts.trigger_events
 -- clinic_id: the tenant
 -- rule: the rule that decided
