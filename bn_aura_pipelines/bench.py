@@ -130,3 +130,12 @@ def dashboard(customers: int, leads: int, pictures: Path | None) -> None:
     from bn_aura_pipelines_tests.benchmarks.dashboard import main
 
     sys.exit(0 if main(customers, leads, pictures, click.echo) else 1)
+
+
+@bench.command()
+@click.option("--customers", type=int, default=100_000, show_default=True, help="Ten visits and ten talks for each.")
+def marts(customers: int) -> None:
+    """Time and memory of a full build of all marts, and of a refresh after one customer in a hundred changed."""
+    from bn_aura_pipelines_tests.benchmarks.marts import main
+
+    sys.exit(0 if main(customers, click.echo) else 1)

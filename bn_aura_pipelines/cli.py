@@ -20,6 +20,7 @@ from bn_aura_pipelines.database.connections import Database, open_database
 from bn_aura_pipelines.database.opening import open_migrated
 from bn_aura_pipelines.embeddings.commands import embeddings, search
 from bn_aura_pipelines.errors import UserError
+from bn_aura_pipelines.marts.commands import bi_user
 from bn_aura_pipelines.models.commands import models
 from bn_aura_pipelines.models.leads.commands import lead_history
 from bn_aura_pipelines.settings import get_settings
@@ -183,7 +184,7 @@ def sql(statement: str) -> None:
         writer.writerows(result)
 
 
-for command in (api, api_key, embeddings, search, rules, deliver, voice):
+for command in (api, api_key, bi_user, embeddings, search, rules, deliver, voice):
     cli.add_command(command)
 
 

@@ -12,6 +12,7 @@ from bn_aura_pipelines.embeddings import assets as embeddings
 from bn_aura_pipelines.marts.plots import PLOTS
 from bn_aura_pipelines.models import assets as models
 from bn_aura_pipelines.orchestration import jobs as orchestration
+from bn_aura_pipelines.quality import checks as quality
 from bn_aura_pipelines.sources import assets as sources
 from bn_aura_pipelines.triggers import assets as triggers
 from bn_aura_pipelines.triggers import sensors as deliveries
@@ -37,7 +38,7 @@ def build_definitions(
     ]
     return dg.Definitions(
         assets=everything,
-        asset_checks=triggers.checks,
+        asset_checks=[*triggers.checks, *quality.checks],
         jobs=[*orchestration.jobs, *deliveries.jobs],
         schedules=orchestration.schedules,
         sensors=deliveries.sensors,

@@ -10,17 +10,23 @@ from itertools import groupby
 import sqlalchemy
 
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.database.view_files import load_views
+from bn_aura_pipelines.database.lineage import column_lineage, read_columns
+from bn_aura_pipelines.database.view_files import View, load_views
 from bn_aura_pipelines.database.views import build
+from bn_aura_pipelines.quality.checks import SUITES
 from bn_aura_pipelines.settings import PROJECT_ROOT
 from bn_aura_pipelines.sources.relations import build_source_relations
 
+MOST_SOURCES = 4
 TABLES_PAGE = PROJECT_ROOT / "docs" / "tables.md"
 
 INTRODUCTION = """# The tables
 
 Every relation that the pipelines own, from the comments that the database itself carries: BI tools show the same text.
 `make docs` writes this page; do not edit it.
+
+Of a mart it also says what a row is, from which columns each column comes (after the arrow, one step up), what is
+tested before a build is kept, and what Great Expectations asks afterwards: in bold what blocks everything above.
 
 The key is what is unique. The application's own tables are in schema `public` and are not listed here. Schema
 `aura_truth` exists only beside the sample clinic and holds what no asset may know.
@@ -40,6 +46,8 @@ def describe_tables(connection: sqlalchemy.Connection) -> str:
     columns: dict[str, list[tuple[str, str]]] = {}
     for row in connection.execute(COLUMNS):
         columns.setdefault(row.relation, []).append((row.name, row.comment))
+    marts = {view.relation: view for view in load_views() if view.schema == "aura_marts"}
+    known = read_columns(connection)
     parts = [INTRODUCTION]
     relations = connection.execute(RELATIONS).all()
     for (schema, about), members in groupby(relations, key=lambda row: (row.schema_name, row.schema_comment)):
@@ -52,8 +60,34 @@ def describe_tables(connection: sqlalchemy.Connection) -> str:
                 detailed.append(row.relation)
         for relation in detailed:
             parts.append(f"\n### {relation}\n")
-            parts += [f"- `{name}`: {_cell(comment)}\n" for name, comment in columns[relation]]
+            sources = column_lineage(marts[relation], known) if relation in marts else {}
+            parts += [
+                f"- `{name}`: {_cell(comment)}{_arrow(sources.get(name, set()))}\n"
+                for name, comment in columns[relation]
+            ]
+            parts += _promises(marts[relation]) if relation in marts else []
     return "".join(parts)
+
+
+def _arrow(sources: set[tuple[str, str]]) -> str:
+    named = [f"{relation.split('.')[1]}.{column}" for relation, column in sorted(sources)]
+    more = f" and {len(named) - MOST_SOURCES} more" if len(named) > MOST_SOURCES else ""
+    return f" ← {', '.join(named[:MOST_SOURCES])}{more}" if named else ""
+
+
+def _promises(view: View) -> list[str]:
+    """The grain of a mart, and what is tested of it."""
+    tests = [f"`{test}`" for test in view.values("test")]
+    asked = [
+        f"**{one.name}**" if one.blocking else one.name
+        for suite in SUITES
+        if suite.relation == view.relation
+        for one in suite.expectations
+    ]
+    lines = [f"\nGrain: one row for each {', '.join(view.key)}.\n"]
+    lines += [f"Tested: {', '.join(tests)}.\n"] if tests else []
+    lines += [f"Expected: {', '.join(asked)}.\n"] if asked else []
+    return lines
 
 
 def _about(name: str, comment: str | None) -> str | None:

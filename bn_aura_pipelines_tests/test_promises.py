@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -114,8 +115,9 @@ def url_of(database: Database) -> str:
 
 
 def materialize(database: Database, as_of: datetime) -> None:
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as home:
         patch.setenv("BN_AURA_DATABASE_URL", url_of(database))
+        patch.setenv("BN_AURA_HOME", home)
         get_settings.cache_clear()
         job = build_definitions(Aura(as_of=as_of.isoformat())).resolve_job_def(REFRESH_EVERYTHING)
         with dg.DagsterInstance.ephemeral() as instance:

@@ -19,7 +19,7 @@ from bn_aura_pipelines.database.connections import Database, open_database
 from bn_aura_pipelines.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from dagster import AssetExecutionContext
+    from dagster import AssetExecutionContext, OpExecutionContext
 
 
 class Aura(dg.ConfigurableResource):
@@ -38,7 +38,7 @@ class Aura(dg.ConfigurableResource):
     def database(self) -> Database:
         return open_database(self.settings)
 
-    def moment(self, context: AssetExecutionContext) -> datetime:
+    def moment(self, context: AssetExecutionContext | OpExecutionContext) -> datetime:
         """The run's moment; every step of a run gets the same one."""
         if self.as_of:
             return parse_moment(self.as_of)
