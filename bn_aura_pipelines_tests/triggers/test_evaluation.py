@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -153,3 +154,44 @@ def test_a_moment_before_decisions_that_stand_decides_nothing(clinic: Database) 
     decide(clinic, 5, anna=75)
     assert decide(clinic, 0, anna=95).skipped
     assert len(events(clinic)) == 1
+
+
+def test_ten_runs_in_a_row_and_two_at_once_decide_each_episode_once(clinic: Database) -> None:
+    execute(clinic, "update aura_ops.trigger_rules set holdout_share = 0")
+    decide(clinic, 0, anna=85)
+    first = events(clinic)
+    with ThreadPoolExecutor() as pool:
+        for day in range(10):
+            moment = MONDAY + timedelta(minutes=day)
+            for result in pool.map(lambda at: evaluate_at(clinic, at), [moment, moment]):
+                assert result == EvaluationResult(opened=0, ended=0)
+    assert events(clinic) == first and len(first) == 2
+    with clinic.begin() as connection:
+        assert connection.exec_driver_sql("select count(*) from aura_ops.outbox").scalar_one() == 2
+
+
+def test_two_that_decide_the_first_time_at_once_decide_once(clinic: Database) -> None:
+    execute(clinic, "update aura_ops.trigger_rules set holdout_share = 0, is_active = false")
+    decide(clinic, 0, anna=85)
+    execute(clinic, "update aura_ops.trigger_rules set is_active = true")
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda at: evaluate_at(clinic, at), [MONDAY] * 4))
+    assert sorted(result.opened for result in results) == [0, 0, 0, 2]
+
+
+def test_who_is_held_out_gets_no_message_in_any_episode(clinic: Database) -> None:
+    execute(clinic, "update aura_ops.trigger_rules set holdout_share = 0.5, cooldown = interval '1 day'")
+    statuses = set()
+    for day in range(0, 9, 3):
+        decide(clinic, day, anna=75)
+        statuses |= {event[2] for event in events(clinic)}
+        decide(clinic, day + 1, anna=10)
+    assert len(events(clinic)) == 3 and len(statuses) == 1
+    with clinic.begin() as connection:
+        messages = connection.exec_driver_sql("select count(*) from aura_ops.outbox").scalar_one()
+    assert messages == (3 if statuses == {"eligible"} else 0)
+
+
+def evaluate_at(database: Database, moment: datetime) -> EvaluationResult:
+    with database.begin(moment) as connection:
+        return evaluate(connection)

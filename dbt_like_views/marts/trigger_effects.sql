@@ -66,44 +66,34 @@ counted as (
         avg(o.value::numeric) filter (where not o.is_holdout)::float8 as told_mean,
         avg(o.value::numeric) filter (where o.is_holdout)::float8 as held_out_mean,
         var_samp(o.value::numeric) filter (where not o.is_holdout)::float8 as told_variance,
-        var_samp(o.value::numeric) filter (where o.is_holdout)::float8 as held_out_variance
+        var_samp(o.value::numeric) filter (where o.is_holdout)::float8 as held_out_variance,
+        var_samp(o.value::numeric)::float8 as variance
     from asked as a
     left join outcomes as o on a.clinic_id = o.clinic_id and a.rule = o.rule and a.outcome = o.outcome
     group by a.clinic_id, a.rule, a.outcome, a.holdout_share
 ),
 
--- Of the difference. A share gets one success and one failure more, since a group without any is not without variance.
-variances as (
-    select
-        *,
-        case
-            when is_share
-                then
-                    (told_mean * told + 1) * (told - told_mean * told + 1) / ((told + 2) ^ 2 * told)
-                    + (held_out_mean * held_out + 1) * (held_out - held_out_mean * held_out + 1)
-                    / ((held_out + 2) ^ 2 * held_out)
-            else told_variance / told + held_out_variance / held_out
-        end as variance,
-        told_mean - held_out_mean as difference
-    from counted
-    where told > 1 and held_out > 1
-),
-
 intervals as (
     select
-        v.*,
-        v.difference - case
+        v.clinic_id,
+        v.rule,
+        v.outcome,
+        v.told_mean - v.held_out_mean as difference,
+        case
             when v.is_share then sqrt((v.told_mean - t.low) ^ 2 + (h.high - v.held_out_mean) ^ 2)
-            else 1.959964 * sqrt(v.variance)
-        end as low,
-        v.difference + case
+            else 1.959964 * sqrt(v.told_variance / v.told + v.held_out_variance / v.held_out)
+        end as below,
+        case
             when v.is_share then sqrt((t.high - v.told_mean) ^ 2 + (v.held_out_mean - h.low) ^ 2)
-            else 1.959964 * sqrt(v.variance)
-        end as high,
-        aura_ops.always_valid_half_width(v.variance, v.told + v.held_out) as half_width
-    from variances as v
+            else 1.959964 * sqrt(v.told_variance / v.told + v.held_out_variance / v.held_out)
+        end as above,
+        -- Of both groups together: a small group's own variance is small whenever its mean is (measured: with it 13 %
+        -- of the rules without effect on revenue got a verdict).
+        aura_ops.always_valid_half_width(v.variance * (1 / v.told + 1 / v.held_out), v.told + v.held_out) as half_width
+    from counted as v
     cross join lateral aura_ops.wilson(case when v.is_share then v.told_mean end, v.told) as t
     cross join lateral aura_ops.wilson(case when v.is_share then v.held_out_mean end, v.held_out) as h
+    where v.told > 1 and v.held_out > 1
 ),
 
 judged as (
@@ -117,8 +107,8 @@ judged as (
         c.told_mean,
         c.held_out_mean,
         i.difference,
-        i.low,
-        i.high,
+        i.difference - i.below as low,
+        i.difference + i.above as high,
         i.difference - i.half_width as always_low,
         i.difference + i.half_width as always_high,
         case
