@@ -211,7 +211,7 @@ def _kill(messages: int, key: str, say: Say) -> tuple[int, int, int]:
         begun, kills = time.monotonic(), 0
         workers = [subprocess.Popen(command) for _ in range(2)]
         while _open(database) and time.monotonic() - begun < LONGEST_SECONDS:
-            time.sleep(rng.uniform(4, 10))
+            time.sleep(rng.uniform(10, 30))
             victim = rng.randrange(2)
             workers[victim].kill()
             workers[victim].wait()

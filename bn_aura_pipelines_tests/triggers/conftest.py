@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +13,15 @@ import sqlalchemy
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import build
-from bn_aura_pipelines.settings import Settings
 from bn_aura_pipelines.sources.relations import build_source_relations
 from bn_aura_pipelines.triggers.links import sign
 from bn_aura_pipelines_tests.conftest import clone, drop
-from bn_aura_pipelines_tests.triggers.stub import Stub
+from bn_aura_pipelines_tests.triggers.stub import SECRET, Stub, live
+
+__all__ = ["SECRET", "live"]
 
 NOON = datetime.fromisoformat("2026-03-02T12:00:00+07:00")
 CLINIC, OTHER, SELLER, OWNER = UUID(int=9), UUID(int=10), UUID(int=8), UUID(int=7)
-SECRET = "a secret of the tests"
 
 PEOPLE = """
     insert into public.clinics (id, clinic_code, display_name, created_at) values
@@ -135,23 +134,6 @@ def clinic(server: Database, clinic_template: str) -> Iterator[Database]:
 def stub() -> Iterator[Stub]:
     with Stub() as running:
         yield running
-
-
-def live(url: str, home: Path = Path("unused"), **changes: Any) -> Settings:
-    """Settings that send to a stub."""
-    return Settings.model_validate(
-        {
-            "home": home,
-            "send": "live",
-            "resend_api_key": "re_test",
-            "resend_base_url": url,
-            "resend_requests_per_second": 10_000,
-            "email_from": "hello@clinic.example",
-            "public_url": "https://aura.example",
-            "unsubscribe_secret": SECRET,
-            **changes,
-        }
-    )
 
 
 def token(message_id: UUID) -> str:

@@ -9,8 +9,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from bn_aura_pipelines.settings import Settings
+
+SECRET = "a secret of the tests"
 
 
 @dataclass(frozen=True)
@@ -112,3 +117,20 @@ class Stub:
         if reaction.status not in (0, 200):
             return reaction.status, {"statusCode": reaction.status, "name": reaction.kind, "message": "no"}
         return 200, {"id": provider_id}
+
+
+def live(url: str, home: Path = Path("unused"), **changes: Any) -> Settings:
+    """Settings that send to a stub."""
+    return Settings.model_validate(
+        {
+            "home": home,
+            "send": "live",
+            "resend_api_key": "re_test",
+            "resend_base_url": url,
+            "resend_requests_per_second": 10_000,
+            "email_from": "hello@clinic.example",
+            "public_url": "https://aura.example",
+            "unsubscribe_secret": SECRET,
+            **changes,
+        }
+    )

@@ -11,7 +11,7 @@ from uuid import uuid4
 from bn_aura_pipelines.database.connections import Database, parse_url
 from bn_aura_pipelines.triggers.delivery import deliver
 from bn_aura_pipelines.triggers.resending import Answer, Send, resend_with
-from bn_aura_pipelines_tests.triggers.conftest import live
+from bn_aura_pipelines_tests.triggers.stub import live
 
 
 def without_key(send: Send) -> Send:
