@@ -3,6 +3,7 @@
 -- materialized: table
 -- key: clinic_id, customer_id, referred_customer_id
 -- owner: data-science
+-- index: clinic_id, customer_id, depth, referred_customer_id
 -- index: clinic_id, referred_customer_id
 -- test: customer_id <> referred_customer_id
 -- clinic_id: the tenant
