@@ -103,6 +103,17 @@ def search(rows: int, customers: int) -> None:
     sys.exit(0 if main(rows, customers, click.echo) else 1)
 
 
+@bench.command("recommend")
+@click.option("--data", type=FOLDER, required=True, help="An export of real appointments, as `bn-aura import` reads.")
+@click.option("--sample", type=int, default=0, help="Also a sample clinic of this many customers, beside its laws.")
+@click.option("--many", type=int, default=0, help="Also time so many customers with 300 treatments.")
+def recommend(data: Path, sample: int, many: int) -> None:
+    """Hold every way to recommend treatments against 90 held-out days; rebooking and actions against known laws."""
+    from bn_aura_pipelines_tests.benchmarks.recommend import main
+
+    sys.exit(0 if main(data, sample, many, click.echo) else 1)
+
+
 @bench.command("sample-gate")
 @click.option("--customers", type=int, default=6_000, show_default=True, help="How many customers to draw.")
 def sample_gate(customers: int) -> None:

@@ -9,6 +9,7 @@ import dagster as dg
 from bn_aura_pipelines.database.resource import Aura
 from bn_aura_pipelines.database.view_assets import view_assets
 from bn_aura_pipelines.embeddings import assets as embeddings
+from bn_aura_pipelines.marts import assets as marts
 from bn_aura_pipelines.marts.plots import PLOTS
 from bn_aura_pipelines.models import assets as models
 from bn_aura_pipelines.orchestration import jobs as orchestration
@@ -19,7 +20,7 @@ from bn_aura_pipelines.triggers import sensors as deliveries
 from bn_aura_pipelines.voice import assets as voice
 
 # Tables that the views read and that are no views themselves, with the asset that owns each.
-OWNED = {**sources.ASSET_OF_RELATION, **voice.OWNED, **models.OWNED, **triggers.OWNED}
+OWNED = {**sources.ASSET_OF_RELATION, **voice.OWNED, **models.OWNED, **marts.OWNED, **triggers.OWNED}
 
 
 def build_definitions(
@@ -33,6 +34,7 @@ def build_definitions(
         *voice.assets,
         *view_assets("aura_features", OWNED),
         *models.assets,
+        *marts.assets,
         *triggers.assets,
         *view_assets("aura_marts", OWNED, PLOTS),
     ]

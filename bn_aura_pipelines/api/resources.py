@@ -136,6 +136,14 @@ RESOURCES = (
         parent="aura_marts.customer_360",
     ),
     Resource(
+        "next-best-actions",
+        "aura_marts.next_best_actions",
+        "What to do about each customer next, with the gain expected, the runner-up and why; highest gain first.",
+        (_by(("expected_value_thb", "float8"), ("customer_id", "uuid"), descending=True),),
+        _equal(("action", "text")),
+        item=("customer_id", "uuid"),
+    ),
+    Resource(
         "leads",
         "aura_marts.lead_board",
         "Open leads with win probability, score and reasons; highest score first, or latest first.",

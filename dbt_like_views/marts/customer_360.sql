@@ -35,6 +35,7 @@
 -- ltv_12m_high_thb: high end of that interval
 -- revenue_at_risk_thb: churn_probability times the revenue of the last 365 days
 -- risk_rank: revenue_at_risk_thb in whole THB, or -1 without one: a column to page by that is never null
+-- next_best_action: what is expected to gain most now, see next_best_actions
 with visits as (
     select
         customer_id,
@@ -92,9 +93,11 @@ select
     l.ltv_12m_low_thb,
     l.ltv_12m_high_thb,
     (s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric(14, 2) as revenue_at_risk_thb,
-    coalesce(round((s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric), -1)::bigint as risk_rank
+    coalesce(round((s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric), -1)::bigint as risk_rank,
+    n.action as next_best_action
 from aura_staging.stg_customers as c
 left join visits as v on c.customer_id = v.customer_id
 left join talk as t on c.customer_id = t.customer_id
 left join aura_models.churn_scores as s on c.customer_id = s.customer_id
 left join aura_models.lifetime_values as l on c.customer_id = l.customer_id
+left join aura_ops.next_best_actions as n on c.customer_id = n.customer_id and c.clinic_id = n.clinic_id

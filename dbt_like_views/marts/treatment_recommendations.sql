@@ -14,6 +14,7 @@
 -- score: probability that the customer has it within 90 days
 -- basis: what the score rests on: model, similar_customers or popularity
 -- due_in_days: days until a repeat is due, negative when overdue; null for what is new
+-- interval_days: days after which a repeat is due for this customer; null for what is new
 -- reason_en: why, in English
 -- reason_th: why, in Thai
 -- caution_en: what a person has to check first (allergies, medical notes), in English; null where nothing is known
@@ -32,6 +33,7 @@ select
     r.score,
     r.basis,
     r.due_in_days,
+    r.interval_days,
     r.reason_en,
     r.reason_th,
     r.caution_en,

@@ -91,7 +91,8 @@ def recommend(connection: sqlalchemy.Connection) -> ScoringResult:
     rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     _add_cautions(rows, histories, notes)
     rows["score"] = rows["score"].astype(float).clip(0, 1)
-    rows["due_in_days"] = rows["due_in_days"].astype("Int64")
+    for name in ("due_in_days", "interval_days"):
+        rows[name] = rows[name].astype("Int64")
     rows["customer_id"] = histories.customers["customer_id"].to_numpy()[rows["customer"]]
     rows["clinic_id"] = histories.customers["clinic_id"].to_numpy()[rows["customer"]]
     rows["treatment_id"] = histories.treatments["treatment_id"].to_numpy()[rows["treatment"]]
@@ -164,7 +165,7 @@ def rebook_rows(repeats: Repeats, best: Best) -> pd.DataFrame:
         )
     ]
     due = clock - pairs["days_since"].to_numpy(float)
-    return _frame(best, told).assign(due_in_days=np.round(due))
+    return _frame(best, told).assign(due_in_days=np.round(due), interval_days=np.round(clock))
 
 
 def together_rows(novelties: Novelties, best: Best) -> pd.DataFrame:
@@ -186,7 +187,7 @@ def together_rows(novelties: Novelties, best: Best) -> pd.DataFrame:
             strict=True,
         )
     ]
-    return _frame(best, told).assign(due_in_days=np.nan)
+    return _frame(best, told).assign(due_in_days=np.nan, interval_days=np.nan)
 
 
 def cold_rows(novelties: Novelties, similar: pd.DataFrame) -> pd.DataFrame:
@@ -227,7 +228,7 @@ def cold_rows(novelties: Novelties, similar: pd.DataFrame) -> pd.DataFrame:
         )
     ]
     basis = np.where(count[who, treatment] > 0, "similar_customers", "popularity")
-    return _frame(best, told).assign(due_in_days=np.nan, basis=basis)
+    return _frame(best, told).assign(due_in_days=np.nan, interval_days=np.nan, basis=basis)
 
 
 def _customers_with_history(histories: Histories) -> Ints:
