@@ -128,6 +128,7 @@ AFTER = {
     "int": 5,
     "bigint": 5,
     "numeric": 5,
+    "float8": 5.5,
     "uuid": SOMEONE,
     "text": "m",
     "date": "2026-01-01",
