@@ -34,7 +34,7 @@ WORK = """
 """
 
 
-@dg.op(name=DELIVERY, tags={"kind": "resend"})
+@dg.op(name="deliver", tags={"kind": "resend"})
 def deliver_messages_op(context: dg.OpExecutionContext, aura: Aura) -> None:
     database = aura.database
     try:
