@@ -152,6 +152,7 @@ def marts(customers: int) -> None:
     sys.exit(0 if main(customers, click.echo) else 1)
 
 
+@bench.command()
 @click.option("--part", type=click.Choice(("decide", "effects", "kill")), help="One part; by default all.")
 @click.option("--customers", type=int, default=1_000_000, show_default=True, help="Customers to decide about.")
 @click.option("--messages", type=int, default=2_000, show_default=True, help="Messages to send while workers die.")
