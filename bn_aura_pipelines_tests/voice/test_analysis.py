@@ -161,6 +161,21 @@ def test_a_damaged_model_stops_with_the_remedy(labelled: Database) -> None:
         analyse(labelled)
 
 
+def test_a_champion_made_for_other_features_counts_as_none_and_is_replaced(labelled: Database) -> None:
+    with labelled.begin(AS_OF) as connection:
+        assert train(connection).promoted
+    execute(
+        labelled,
+        "update aura_models.registry set features = array['of old'], training_fingerprint = 'old'"
+        " where model = 'sentiment'",
+    )
+    assert analyse(labelled).provider == "lexicon"
+    with labelled.begin(AS_OF) as connection:
+        result = train(connection)
+    assert result.promoted, result.decision
+    assert (analyse(labelled).provider, result.version) == ("local", 2)
+
+
 def test_no_text_of_the_test_was_seen_in_training(labelled: Database) -> None:
     for days in (1, 120):
         say(labelled, f"ขอบคุณค่ะ {days}", at=BEGIN + timedelta(days=days), label="positive")

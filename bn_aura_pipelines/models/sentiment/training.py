@@ -157,6 +157,8 @@ def _decide(
         "local": model.probabilities(words),
     }
     standing = registry.champion(connection, MODEL)
+    if standing is not None and tuple(standing.features) != FEATURES:
+        standing = None  # it cannot be read any more; the lexicon is what would serve
     name = "lexicon"
     if standing is not None:
         name = "champion before"
