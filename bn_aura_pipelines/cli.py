@@ -142,11 +142,15 @@ def sample(customers: int, as_of: datetime | None, seed: int) -> None:
 @click.option("--port", type=int, default=3000, show_default=True, help="Where the Dagster UI listens.")
 @click.option("--api-port", type=int, default=8000, show_default=True, help="Where dashboard and read API listen.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address that both listen on.")
-def up(port: int, api_port: int, host: str) -> None:
-    """Serve the Dagster UI with its daemon, and dashboard and read API, until interrupted."""
+@click.option("--paused", is_flag=True, help="Start no schedule and no sensor; they can be started in the UI.")
+def up(port: int, api_port: int, host: str, paused: bool) -> None:
+    """Serve the Dagster UI with its daemon, and dashboard and read API, until interrupted.
+
+    Schedules and sensors are started with it, except those that somebody has stopped in the UI.
+    """
     from bn_aura_pipelines.orchestration.serving import serve
 
-    sys.exit(serve(opened(), get_settings(), host, port, api_port, click.echo))
+    sys.exit(serve(opened(), get_settings(), host, port, api_port, click.echo, paused=paused))
 
 
 @cli.command()
@@ -193,6 +197,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", message="Parameter `include_sources`")
+    warnings.filterwarnings("ignore", message="Function `multi_observable_source_asset`")
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as done:

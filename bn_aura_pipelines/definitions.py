@@ -1,8 +1,15 @@
-"""The code location: gathers the domains' assets; nothing else."""
+"""The code location: gathers what the rooms export; nothing else.
+
+A room exports `assets` and `OWNED` from assets.py, and where there are any `checks` from assets.py or checks.py, and
+`sensors` and `schedules` from sensors.py; a sensor brings its job.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 import dagster as dg
 
@@ -13,11 +20,12 @@ from bn_aura_pipelines.marts import assets as marts
 from bn_aura_pipelines.marts.plots import PLOTS
 from bn_aura_pipelines.models import assets as models
 from bn_aura_pipelines.orchestration import jobs as orchestration
-from bn_aura_pipelines.quality import checks as quality
+from bn_aura_pipelines.orchestration.automation import with_automation
 from bn_aura_pipelines.sources import assets as sources
 from bn_aura_pipelines.triggers import assets as triggers
-from bn_aura_pipelines.triggers import sensors as deliveries
 from bn_aura_pipelines.voice import assets as voice
+
+ROOMS = ("sources", "embeddings", "voice", "features", "models", "marts", "triggers", "quality", "orchestration")
 
 # Tables that the views read and that are no views themselves, with the asset that owns each.
 OWNED = {**sources.ASSET_OF_RELATION, **voice.OWNED, **models.OWNED, **marts.OWNED, **triggers.OWNED}
@@ -27,7 +35,7 @@ def build_definitions(
     aura: Aura | None = None, loggers: Mapping[str, dg.LoggerDefinition] | None = None
 ) -> dg.Definitions:
     """The location put together anew; tests and the command line bring their own resource and loggers."""
-    everything = [
+    computed = [
         *sources.assets,
         *view_assets("aura_staging", OWNED),
         *embeddings.assets,
@@ -39,15 +47,21 @@ def build_definitions(
         *view_assets("aura_marts", OWNED, PLOTS),
     ]
     return dg.Definitions(
-        assets=everything,
-        asset_checks=[*triggers.checks, *quality.checks],
-        jobs=[*orchestration.jobs, *deliveries.jobs],
-        schedules=orchestration.schedules,
-        sensors=deliveries.sensors,
+        assets=[*sources.observed, *with_automation(computed)],
+        asset_checks=[*_exported("assets", "checks"), *_exported("checks", "checks")],
+        jobs=orchestration.jobs,  # a sensor brings its own
+        schedules=[*orchestration.schedules, *_exported("sensors", "schedules")],
+        sensors=_exported("sensors", "sensors"),
         resources={"aura": aura or Aura()},
         loggers=loggers,
         executor=dg.in_process_executor,
     )
+
+
+def _exported(module: str, name: str) -> list[Any]:
+    """What the rooms that have such a module export from it under that name."""
+    paths = [f"bn_aura_pipelines.{room}.{module}" for room in ROOMS]
+    return [one for path in paths if find_spec(path) for one in getattr(import_module(path), name, [])]
 
 
 @dg.definitions

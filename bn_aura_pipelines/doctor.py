@@ -7,7 +7,7 @@ Looks and never mends. What is right or wrong is decided where it belongs (`data
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -203,9 +203,11 @@ def _runs(database: Database) -> Iterator[Finding]:
                 return
             last = connection.execute(_LAST_RUN).one_or_none()
             good = connection.execute(_LAST_GOOD_RUN).scalar()
+            states = connection.execute(_INSTIGATORS).scalars().all()
     finally:
         storage.engine.dispose()
     yield from judge_runs(last.status if last else None, good, datetime.now(UTC))
+    yield judge_automation(_schedules_and_sensors(), {state["name"]: state["status"] for state in map(_state, states)})
 
 
 def judge_runs(last_status: str | None, last_success: datetime | None, now: datetime) -> list[Finding]:
@@ -223,6 +225,33 @@ def judge_runs(last_status: str | None, last_success: datetime | None, now: date
         message = f"the last successful run ended {hours:.0f} hours ago"
         findings.append(Finding("runs", "warning" if stale else "ok", message, "bn-aura run" if stale else ""))
     return findings
+
+
+def judge_automation(names: Collection[str], states: Mapping[str, str]) -> Finding:
+    """Which schedules and sensors are off: never started, or stopped by somebody."""
+    off = sorted(name for name in names if states.get(name) != "RUNNING")
+    if not off:
+        return Finding("automation", "ok", f"all {len(names)} schedules and sensors are started")
+    stopped = [name for name in off if name in states]
+    remedy = "start them in the UI's Automation page" if stopped else "bn-aura up starts them"
+    return Finding("automation", "warning", f"off: {', '.join(off)}", remedy)
+
+
+def _schedules_and_sensors() -> list[str]:
+    from bn_aura_pipelines.definitions import build_definitions
+
+    repository = build_definitions().get_repository_def()
+    return [one.name for one in (*repository.schedule_defs, *repository.sensor_defs)]
+
+
+def _state(body: str) -> dict[str, str]:
+    """Name and status of a schedule or sensor, of Dagster's own record of it."""
+    from dagster._core.scheduler.instigation import InstigatorState
+    from dagster._serdes import deserialize_value
+
+    state = deserialize_value(body, InstigatorState)
+    running = state.status.value in ("RUNNING", "AUTOMATICALLY_RUNNING", "DECLARED_IN_CODE")
+    return {"name": state.instigator_name, "status": "RUNNING" if running else "STOPPED"}
 
 
 def _exists(connection: sqlalchemy.Connection, relation: str) -> bool:
@@ -244,6 +273,8 @@ _MARTS = sqlalchemy.text("""
 """)
 
 _LAST_RUN = sqlalchemy.text("select status from public.runs order by id desc limit 1")
+
+_INSTIGATORS = sqlalchemy.text("select instigator_body from public.instigators")
 
 _LAST_GOOD_RUN = sqlalchemy.text(
     "select to_timestamp(max(coalesce(end_time, extract(epoch from update_timestamp))))"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import sqlalchemy
-from pydantic import Field
+from pydantic import Field, field_validator
 from sqlalchemy import text
 
 from bn_aura_pipelines.database.connections import Database, open_database
@@ -20,6 +20,9 @@ from bn_aura_pipelines.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from dagster import AssetExecutionContext, OpExecutionContext
+
+
+TURN = text("select pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
 class Aura(dg.ConfigurableResource):
@@ -30,6 +33,13 @@ class Aura(dg.ConfigurableResource):
         description="The moment the run is about, ISO 8601 with a zone. Empty: when the run was created.",
     )
 
+    @field_validator("as_of")
+    @classmethod
+    def _has_a_zone(cls, value: str | None) -> str | None:
+        if value:
+            parse_moment(value)
+        return value
+
     @property
     def settings(self) -> Settings:
         return get_settings()
@@ -37,6 +47,16 @@ class Aura(dg.ConfigurableResource):
     @property
     def database(self) -> Database:
         return open_database(self.settings)
+
+    @contextmanager
+    def connect(self) -> Iterator[sqlalchemy.Connection]:
+        """One transaction about now, for sensors: nothing stays open after it."""
+        database = self.database
+        try:
+            with database.begin() as connection:
+                yield connection
+        finally:
+            database.engine.dispose()
 
     def moment(self, context: AssetExecutionContext | OpExecutionContext) -> datetime:
         """The run's moment; every step of a run gets the same one."""
@@ -48,11 +68,13 @@ class Aura(dg.ConfigurableResource):
         return record.create_timestamp
 
     @contextmanager
-    def begin(self, context: AssetExecutionContext) -> Iterator[sqlalchemy.Connection]:
-        """One transaction in which `aura_ops.as_of()` gives the run's moment."""
+    def begin(self, context: AssetExecutionContext | OpExecutionContext) -> Iterator[sqlalchemy.Connection]:
+        """One transaction in which `aura_ops.as_of()` gives the run's moment. Runs take turns asset by asset: one from
+        the command line and one from the UI never write the same table at once."""
         database = self.database
         try:
             with database.begin(self.moment(context)) as connection:
+                connection.execute(TURN, {"name": f"bn_aura asset {context.op.name}"})
                 yield connection
         finally:
             database.engine.dispose()
@@ -60,7 +82,10 @@ class Aura(dg.ConfigurableResource):
 
 def parse_moment(value: str) -> datetime:
     """An aware moment from ISO 8601. Raises ValueError where the zone is missing."""
-    moment = datetime.fromisoformat(value)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is no moment: write for example 2025-06-01T00:00:00+07:00") from error
     if moment.tzinfo is None:
         raise ValueError(f"{value} has no time zone: write for example {value}+07:00")
     return moment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,11 +15,15 @@ from types import FrameType
 
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.errors import UserError
-from bn_aura_pipelines.orchestration.instance import prepare_environment
+from bn_aura_pipelines.orchestration.instance import open_instance, prepare_environment
+from bn_aura_pipelines.orchestration.orphans import fail_orphans
+from bn_aura_pipelines.orchestration.starting import decided_by_people, start_all
 from bn_aura_pipelines.settings import PROJECT_ROOT, Settings
 
 START_SECONDS = 90
 STOP_SECONDS = 20
+# What Dagster calls beta and we use on purpose: said once, in the tests, not at every tick.
+QUIET = "ignore:Parameter `include_sources`,ignore:Function `multi_observable_source_asset`"
 
 
 class NotServing(UserError):
@@ -26,12 +31,22 @@ class NotServing(UserError):
 
 
 def serve(
-    database: Database, settings: Settings, host: str, port: int, api_port: int, progress: Callable[[str], None]
+    database: Database,
+    settings: Settings,
+    host: str,
+    port: int,
+    api_port: int,
+    progress: Callable[[str], None],
+    paused: bool = False,
 ) -> int:
     """Start all three, say when they answer, and stop all on Ctrl-C, SIGTERM, or when one of them ends.
 
     Returns the exit code: 0 after an interruption. Raises NotServing when a process ended by itself.
     """
+    with open_instance(database, settings) as instance:
+        for run_id in fail_orphans(instance):
+            progress(f"run {run_id} had lost its process and is started again")
+        known = decided_by_people(instance)
     home = prepare_environment(database, settings)
     workspace = str(PROJECT_ROOT / "workspace.yaml")
     programs = {
@@ -47,8 +62,9 @@ def serve(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    environment = {**os.environ, "PYTHONWARNINGS": QUIET}
     children = {
-        name: subprocess.Popen([str(Path(sys.executable).parent / name), *arguments])
+        name: subprocess.Popen([str(Path(sys.executable).parent / name), *arguments], env=environment)
         for name, arguments in programs.items()
     }
     try:
@@ -57,6 +73,9 @@ def serve(
         for answers in (f"{address}/server_info", f"{api_address}/readyz"):
             _wait_for(answers, lambda: asked_to_stop or _ended(children) is not None)
         if not asked_to_stop and _ended(children) is None:
+            if not paused:
+                started = start_all(address, known)
+                progress(f"started {len(started)} schedules and sensors" if started else "no schedule was started anew")
             progress(f"Dagster UI: {address}   (its files: {home})")
             progress(f"dashboard:  {api_address}/   read API: {api_address}/docs   (Ctrl-C stops all)")
         while not asked_to_stop:
