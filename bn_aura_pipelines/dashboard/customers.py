@@ -22,10 +22,8 @@ VALUES = ("5000", "20000", "50000")
 PAGE = 50
 HITS = 12
 TIMELINE = "aura_marts.customer_timeline"
-INSIGHTS = {
-    "actions": ("next-best-actions", "aura_marts.next_best_actions"),
-    "recommendations": ("recommendations", "aura_marts.treatment_recommendations"),
-}
+ACTIONS = "aura_marts.next_best_actions"
+RECOMMENDATIONS = "aura_marts.treatment_recommendations"
 NETWORK = {
     "similar": ("similar", "aura_marts.similar_customers"),
     "referrals": ("referrals", "aura_marts.customer_referrals"),
@@ -103,8 +101,27 @@ async def _timeline(request: Request) -> Response:
 
 async def _insights(request: Request) -> Response:
     view, asking, customer = await _customer(request)
-    answers = {name: await _below(asking, request, *where) for name, where in INSIGHTS.items()}
-    return render(view, "customer_insights.html", customer=customer, tab="insights", **answers)
+    recommendations = await _below(asking, request, "recommendations", RECOMMENDATIONS)
+    return render(
+        view,
+        "customer_insights.html",
+        customer=customer,
+        tab="insights",
+        actions=await _action(asking, request.path_params["customer"]),
+        recommendations=recommendations,
+    )
+
+
+async def _action(asking: Asking, customer: str) -> Answer:
+    """What to do next for a customer; no row where nothing was thought about this one."""
+    if ACTIONS not in await asking.columns():
+        return Answer(ACTIONS, missing=True)
+    try:
+        return await asking.page(f"/v1/next-best-actions/{customer}", ACTIONS)
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        return Answer(ACTIONS)
 
 
 async def _network(request: Request) -> Response:
