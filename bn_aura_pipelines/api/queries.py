@@ -57,7 +57,7 @@ def item_query(resource: Resource, columns: tuple[str, ...], personal: bool) -> 
     """One row as {"item": {...}} with its parts beside it; null where the clinic has no such row."""
     assert resource.item is not None
     column, kind = resource.item
-    parts = "".join(f", '{part.name}', {_part(part, column, kind)}" for part in resource.parts)
+    parts = "".join(f", '{part.name}', {_part(part, column, kind, personal)}" for part in resource.parts)
     return f"""
         select json_build_object('item', to_json(row){parts})
         from (
@@ -66,9 +66,10 @@ def item_query(resource: Resource, columns: tuple[str, ...], personal: bool) -> 
         ) as row"""
 
 
-def _part(part: Part, column: str, kind: str) -> str:
+def _part(part: Part, column: str, kind: str, personal: bool) -> str:
+    hidden = ", ".join(f"'{name}'" for name in ("clinic_id", column, *(() if personal else sorted(part.personal))))
     return f"""(
-            select coalesce(json_agg(to_jsonb(t) - array['clinic_id', '{column}'] order by {part.order}), '[]'::json)
+            select coalesce(json_agg(to_jsonb(t) - array[{hidden}] order by {part.order}), '[]'::json)
             from {part.relation} as t where {CLINIC} and t.{column} = ($2 ->> 'key')::{kind}
         )"""
 

@@ -34,6 +34,8 @@ class Part:
     name: str
     relation: str
     order: str
+    personal: frozenset[str] = frozenset()
+    """Columns that are left out for readers without the scope `personal`."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,15 @@ RESOURCES = (
             Filter("text", "full_name", "text", "contains"),
         ),
         item=("customer_id", "uuid"),
+        parts=(
+            Part(
+                "recommendations",
+                "aura_marts.treatment_recommendations",
+                "t.kind, t.rank",
+                frozenset({"caution_en", "caution_th"}),
+            ),
+            Part("next_best_action", "aura_marts.next_best_actions", "t.customer_id"),
+        ),
         personal=frozenset({"full_name", "email", "phone"}),
     ),
     Resource(
