@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import build
+from bn_aura_pipelines.models.registry import feature_hash
 from bn_aura_pipelines.models.sentiment.training import read_texts, train
 from bn_aura_pipelines.voice.champion import SentimentModelUnusable
 from bn_aura_pipelines.voice.keeping import AnalysisResult, NoSuchConversation, analyse_changed, correct
@@ -166,8 +167,9 @@ def test_a_champion_made_for_other_features_counts_as_none_and_is_replaced(label
         assert train(connection).promoted
     execute(
         labelled,
-        "update aura_models.registry set features = array['of old'], training_fingerprint = 'old'"
+        "update aura_models.registry set features = array['of old'], feature_hash = %s, training_fingerprint = 'old'"
         " where model = 'sentiment'",
+        feature_hash(("of old",)),
     )
     assert analyse(labelled).provider == "lexicon"
     with labelled.begin(AS_OF) as connection:
