@@ -33,7 +33,7 @@ ANYTHING = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 SYNTHETIC = {
-    "uuid": "md5('{table}{column}' || c.clinic_code || n)::uuid",
+    "uuid": "md5('{column}' || c.clinic_code || n)::uuid",  # the same customers in every mart
     "date": "'2026-01-01'::date + n",
     "timestamptz": "'2026-01-01 00:00+00'::timestamptz + n * interval '1 day'",
     "text": "c.clinic_code || ' {column} ' || n",
@@ -82,8 +82,7 @@ def _add_rows(connection: sqlalchemy.Connection, relation: str, columns: list[An
     ).all()
     names = ", ".join(name for name, _ in types)
     values = ", ".join(
-        "c.id" if name == "clinic_id" else SYNTHETIC.get(kind, "n").format(table=relation, column=name)
-        for name, kind in types
+        "c.id" if name == "clinic_id" else SYNTHETIC.get(kind, "n").format(column=name) for name, kind in types
     )
     connection.exec_driver_sql(
         f"insert into {relation} ({names}) select {values} from public.clinics c, generate_series(1, 3) n"
@@ -212,8 +211,8 @@ def first_events(client: httpx.Client, headers: dict[str, str], count: int) -> l
 def check_everything(client: httpx.Client, truth: Truth, headers: dict[str, str], name: str) -> None:
     """The whole list of a resource, and the rows of other clinics one by one."""
     resource = BY_NAME[name]
-    parents = [row[resource.parent_key] for row in truth.foreign[resource.parent]] if resource.parent else [None]
-    for parent in parents[:20]:
+    parents = {row[resource.parent_key] for row in truth.foreign[resource.relation]} if resource.parent else {None}
+    for parent in sorted(parents)[:20]:
         path = f"/v1/{name.replace(f'{{{resource.parent_key}}}', str(parent))}"
         for order, _ in resource.orders:
             given = {"limit": 200, **({"order": order} if len(resource.orders) > 1 else {})}
