@@ -42,6 +42,14 @@ STAGES = """
     where month > (select max(month) from aura_marts.sales_funnel) - make_interval(months => :months)
     group by stage, stage_number order by stage_number
 """
+FORECASTS = """
+    select
+        horizon_days, sum(wins_mean) as mean, sum(wins_p10) as low, sum(wins_p90) as high,
+        avg(wins_coverage::numeric)::float8 as coverage, max(backtest_months) as months
+    from aura_marts.pipeline_forecast
+    where stage = 'all'
+    group by horizon_days order by horizon_days
+"""
 
 
 def cohort_heatmap(connection: sqlalchemy.Connection) -> str:
@@ -107,9 +115,28 @@ def sentiment_trend(connection: sqlalchemy.Connection) -> str:
     return _markdown(figure, "sentiment by week")
 
 
+def forecast_band(connection: sqlalchemy.Connection) -> str:
+    """Wins that the open leads will bring, and how often what came in past months lay within such a band."""
+    rows = connection.execute(text(FORECASTS)).all()
+    if not rows:
+        return "No open lead."
+    figure, axes = _figure(7, 2.2)
+    for place, row in enumerate(rows):
+        axes.barh(place, row.high - row.low, left=row.low, height=0.5, color=PALE)
+        axes.plot(row.mean, place, "o", color=BLUE, markersize=6)
+        past = "not back-tested yet" if row.coverage is None else f"held in {row.coverage:.0%} of {row.months} months"
+        axes.text(row.high, place, f"  {row.low:,.0f} to {row.high:,.0f}, {past}", va="center", fontsize=8, color=INK)
+    axes.set_yticks(range(len(rows)), [f"{row.horizon_days} days" for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(row.high for row in rows) * 1.6 + 1)
+    axes.set_title("Wins expected of the open leads; clinics' 80 % bands added up", fontsize=10, color=INK)
+    return _markdown(figure, "pipeline forecast")
+
+
 PLOTS: Mapping[str, Plot] = {
     "aura_marts.cohort_retention": cohort_heatmap,
     "aura_marts.sales_funnel": funnel_bars,
+    "aura_marts.pipeline_forecast": forecast_band,
     "aura_marts.voice_of_customer_daily": sentiment_trend,
 }
 

@@ -37,12 +37,12 @@ from bn_aura_pipelines.embeddings.sync import sync
 from bn_aura_pipelines_tests.benchmarks.api_load import ask, pgbench
 from bn_aura_pipelines_tests.benchmarks.api_rows import fill_marts
 from bn_aura_pipelines_tests.benchmarks.embedding_rows import AS_OF, add_conversations, execute, fresh_database
-from bn_aura_pipelines_tests.benchmarks.embedding_search import QUERIES
 
 CLINICS, REQUESTS, ROUNDS = 20, 100, 3
 SHARES = {"lead page": 0.60, "cohort table": 0.45, "one customer": 0.12}
 P99_MS, SEARCH_P50_MS, GROWTH = 20.0, 15.0, 0.05
 STALE_HOURS = 26
+QUERIES = ("โบท็อกซ์ หน้าผาก ราคาเท่าไหร่คะ", "laser กำจัดขน เจ็บไหม", "filler lips is it safe?", "ฝ้า ผ่อนได้ไหม")
 
 
 @dataclass(frozen=True)

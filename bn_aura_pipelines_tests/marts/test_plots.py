@@ -34,6 +34,14 @@ FUNNEL = """
     from unnest(array['new', 'contacted', 'qualified', 'proposal_sent', 'negotiation', 'won']) as stage
 """
 
+FORECAST = """
+    insert into aura_marts.pipeline_forecast
+        (clinic_id, stage, horizon_days, open_leads, wins_mean, wins_p10, wins_p50, wins_p90, backtest_months,
+        wins_coverage)
+    select :clinic, 'all', days, 9, days / 15.0, days / 30.0, days / 15.0, days / 9.0, 12, :coverage
+    from unnest(array[30, 60, 90]) as days
+"""
+
 
 def plots(database: Database, as_of: datetime, funnel: str = "") -> list[str]:
     with database.begin(as_of) as connection:
@@ -64,3 +72,15 @@ def test_a_plot_is_small_enough_for_the_event_log(database: Database, as_of: str
         assert match, shown
         assert base64.b64decode(match[1]).startswith(b"\x89PNG")
         assert len(shown) < 50_000
+
+
+@pytest.mark.parametrize("coverage", [0.83, None])
+def test_the_forecast_is_drawn_with_and_without_a_past(database: Database, coverage: float | None) -> None:
+    with database.begin(datetime.fromisoformat("2024-06-01T00:00:00+07:00")) as connection:
+        build_source_relations(connection)
+        build(connection, load_views())
+        draw = PLOTS["aura_marts.pipeline_forecast"]
+        assert draw(connection) == "No open lead."
+        connection.execute(sqlalchemy.text(FORECAST), {"clinic": CLINIC, "coverage": coverage})
+        shown = draw(connection)
+    assert shown.startswith("![pipeline forecast](data:image/png;base64,") and len(shown) < 50_000
