@@ -1,16 +1,17 @@
-"""A small lexicon of feelings, Thai and English, written for this project: it serves until there are labels.
+"""A small lexicon of what clinics hear, and VADER for English that it does not know: they serve until there are labels.
 
-Its probabilities are rough and marked as such (provider `lexicon`). English by a general list (VADER's, say) would know
-more words; these are the ones that customers of a clinic use.
+Their probabilities are rough and marked as such (provider `lexicon`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from bn_aura_pipelines.voice.concerns import find
+from bn_aura_pipelines.voice.language import detect
 from bn_aura_pipelines.voice.ngrams import normalise
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ PATTERN = re.compile(
 # "ชอบมาก" and "very good" weigh more than the bare word, but the number of words counts more.
 STEEPNESS = 1.6
 NEUTRAL_WEIGHT = 1.6
+# A compound of .5, which VADER gives one clearly good word, then weighs as much as such a word does here.
+VADER_WEIGHT = 2.0
 
 
 def polarity(text: str) -> float:
@@ -89,7 +92,7 @@ def probabilities(texts: Sequence[str]) -> NDArray[np.float64]:
     topics = [find(text) for text in texts]
     sums = np.array(
         [
-            polarity(text) + 0.7 * (len(found.praised) - len(found.complained))
+            _feeling(text) + 0.7 * (len(found.praised) - len(found.complained))
             for text, found in zip(texts, topics, strict=True)
         ],
         float,
@@ -97,6 +100,22 @@ def probabilities(texts: Sequence[str]) -> NDArray[np.float64]:
     odds = np.column_stack([-STEEPNESS * sums, np.full(len(sums), NEUTRAL_WEIGHT), STEEPNESS * sums]).clip(-4, 4)
     weights = np.exp(odds)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _feeling(text: str) -> float:
+    """Polarity by the words of clinics; where an English text has none of them, VADER's compound score (Hutto and
+    Gilbert 2014) on the same scale."""
+    known = polarity(text)
+    if known or detect(text) != "en":
+        return known
+    return VADER_WEIGHT * _vader().polarity_scores(text)["compound"]
+
+
+@cache
+def _vader() -> Any:
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    return SentimentIntensityAnalyzer()
 
 
 def _negated(before: str) -> bool:

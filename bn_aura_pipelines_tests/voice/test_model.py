@@ -77,6 +77,9 @@ def test_the_same_labels_give_the_same_bytes() -> None:
         ("not good, very disappointed", "negative"),
         ("ไม่ชอบเลย ผิดหวังมาก", "negative"),
         ("พรุ่งนี้เปิดกี่โมงคะ", "neutral"),
+        ("An absolutely fabulous, delightful visit!", "positive"),
+        ("The staff were hostile and it was a dreadful mess", "negative"),
+        ("Which day can I come?", "neutral"),
         ("", "neutral"),
     ],
 )
