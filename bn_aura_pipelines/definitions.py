@@ -16,6 +16,8 @@ import dagster as dg
 from bn_aura_pipelines.database.resource import Aura
 from bn_aura_pipelines.database.view_assets import view_assets
 from bn_aura_pipelines.embeddings import assets as embeddings
+from bn_aura_pipelines.features import assets as features
+from bn_aura_pipelines.features.months import SNAPSHOTS
 from bn_aura_pipelines.marts import assets as marts
 from bn_aura_pipelines.marts.plots import PLOTS
 from bn_aura_pipelines.models import assets as models
@@ -40,14 +42,15 @@ def build_definitions(
         *view_assets("aura_staging", OWNED),
         *embeddings.assets,
         *voice.assets,
-        *view_assets("aura_features", OWNED),
+        *view_assets("aura_features", OWNED, notes={SNAPSHOTS: features.note_months}),
+        *features.assets,
         *models.assets,
         *marts.assets,
         *triggers.assets,
         *view_assets("aura_marts", OWNED, PLOTS),
     ]
     return dg.Definitions(
-        assets=[*sources.observed, *with_automation(computed)],
+        assets=dg.with_source_code_references([*sources.observed, *with_automation(computed)]),
         asset_checks=[*_exported("assets", "checks"), *_exported("checks", "checks")],
         jobs=orchestration.jobs,  # a sensor brings its own
         schedules=[*orchestration.schedules, *_exported("sensors", "schedules")],

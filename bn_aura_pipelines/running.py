@@ -64,15 +64,17 @@ def run_graph(
         )
     if not result.success:
         raise RunFailed(_first_failure(result))
-    materialized = len(result.get_asset_materialization_events())
+    materialized = len({event.asset_key for event in result.get_asset_materialization_events()} & set(keys))
     return RunReport(result.run_id, materialized, time.monotonic() - begun)
 
 
 def select_assets(definitions: dg.Definitions, select: str | None) -> list[dg.AssetKey]:
     """The assets that a selection names; all without one. Raises UserError for one that is malformed or names none."""
     graph = definitions.resolve_asset_graph()
+    # Months are chosen by hand in the UI, or filled by customer_snapshots.
+    whole = {key for key in graph.materializable_asset_keys if not graph.get(key).is_partitioned}
     if not select:
-        return sorted(graph.materializable_asset_keys)
+        return sorted(whole)
     try:
         chosen = dg.AssetSelection.from_string(BARE_NAME.sub(r'key:"\1"', select)).resolve(graph)
     except Exception as error:
@@ -80,7 +82,7 @@ def select_assets(definitions: dg.Definitions, select: str | None) -> list[dg.As
             f"--select {select!r} is no asset selection: write names joined by `or`, with + for what is below "
             "or above, for example `churn_scores+`."
         ) from error
-    keys = sorted(chosen & set(graph.materializable_asset_keys))
+    keys = sorted(chosen & whole)
     if not keys:
         raise UserError(f"--select {select!r} names no asset: `bn-aura assets` lists them.")
     return keys
@@ -106,7 +108,7 @@ def _progress_logger(progress: Callable[[str], None]) -> dg.LoggerDefinition:
             if event is None:
                 if record.levelno >= logging.INFO:
                     progress(f"    {getattr(record, 'dagster_meta', {}).get('orig_message', record.getMessage())}")
-            elif event.event_type_value == "ASSET_MATERIALIZATION":
+            elif event.event_type_value == "ASSET_MATERIALIZATION" and not event.partition:
                 metadata = event.materialization.metadata
                 rows = metadata.get("dagster/row_count")
                 progress(f"  {event.asset_key.to_user_string():<28} {rows.value if rows else '':>10}")

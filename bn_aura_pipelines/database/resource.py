@@ -68,13 +68,16 @@ class Aura(dg.ConfigurableResource):
         return record.create_timestamp
 
     @contextmanager
-    def begin(self, context: AssetExecutionContext | OpExecutionContext) -> Iterator[sqlalchemy.Connection]:
+    def begin(
+        self, context: AssetExecutionContext | OpExecutionContext, turn: str | None = None
+    ) -> Iterator[sqlalchemy.Connection]:
         """One transaction in which `aura_ops.as_of()` gives the run's moment. Runs take turns asset by asset: one from
-        the command line and one from the UI never write the same table at once."""
+        the command line and one from the UI never write the same table at once. `turn`: the asset whose table it is,
+        where that is another one."""
         database = self.database
         try:
             with database.begin(self.moment(context)) as connection:
-                connection.execute(TURN, {"name": f"bn_aura asset {context.op.name}"})
+                connection.execute(TURN, {"name": f"bn_aura asset {turn or context.op.name}"})
                 yield connection
         finally:
             database.engine.dispose()

@@ -1,7 +1,9 @@
 """Reads `dbt_like_views/`: one `select` a file, its name and folder are the relation's name, a header says the rest.
 
-A line of description; `materialized: view | table`; `key:`, `owner:`, `index:`, `test:`; and a line per column, which
-becomes the column's comment. sqlglot reads from the SQL what a view depends on. Building is done in `views`.
+A line of description; `materialized: view | table`; `key:`, `owner:`, `index:`, `test:`; `replaces:`, the condition on
+the rows that a build replaces where it is not all of them; `group:`, where the UI shows it if not with its folder; and
+a line per column, which becomes the column's comment. sqlglot reads from the SQL what a view depends on. Building is
+done in `views`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.settings import PROJECT_ROOT
 
 VIEWS = PROJECT_ROOT / "dbt_like_views"
-DIRECTIVES = {"materialized", "key", "owner", "index", "test", "kinds"}
+DIRECTIVES = {"materialized", "key", "owner", "index", "test", "kinds", "replaces", "group"}
 HEADER_ENTRY = re.compile(r"^-- (?P<name>[a-z_0-9]+): (?P<value>.*)$")
 
 

@@ -49,6 +49,12 @@ def _place(view: View, error: psycopg.Error) -> str:
     return f"{view.path}:{view.query[: int(position) - 60].count(chr(10)) + 1}"
 
 
+def is_built(connection: sqlalchemy.Connection, view: View) -> bool:
+    """Whether the relation is there and was built by the file as it now is."""
+    driver = psycopg_connection(connection)
+    return _built_hash(driver, view) == view.definition_hash and _exists(driver, view)
+
+
 def _build_view(driver: psycopg.Connection[Any], view: View) -> int:
     if _built_hash(driver, view) == view.definition_hash and _exists(driver, view):
         return 0
@@ -105,8 +111,8 @@ def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
         _remember(driver, view)
         restore_views(driver, standing, load_views(view.path.parent.parent))
     protect(driver, view.schema, view.name)
-    written = merge(driver, view.identifier, fresh, view.key)
-    row = driver.execute(sql.SQL("select count(*) from {}").format(fresh)).fetchone()
+    written = merge(driver, view.identifier, fresh, view.key, within=_raw(view.value("replaces", "true")))
+    row = driver.execute(sql.SQL("select count(*) from {}").format(view.identifier)).fetchone()
     note_materialization(driver, view.relation, row[0] if row else 0)
     return written
 
@@ -127,21 +133,23 @@ def merge(
     fresh: sql.Composable,
     key: Collection[str],
     slice_columns: Collection[str] = (),
+    within: sql.Composable | None = None,
 ) -> int:
     """Make `target` equal to `fresh` by writing only the difference; returns the rows deleted and inserted.
 
     With `slice_columns` only the slices that `fresh` holds are replaced: rows of `target` whose values in these columns
-    do not occur in `fresh` stay. `key` must be unique in `fresh`; both relations have the same columns in order.
+    do not occur in `fresh` stay; so do those that the condition `within` excludes. `key` must be unique in
+    `fresh`; both relations have the same columns in order.
     """
     same_key = sql.SQL(" and ").join(sql.SQL("t.{0} = f.{0}").format(sql.Identifier(column)) for column in key)
     driver.execute(sql.SQL("analyze {}").format(fresh))
-    in_slice = sql.SQL("true")
+    in_slice = within or sql.SQL("true")
     if slice_columns:
         names = sql.SQL(", ").join(sql.Identifier(column) for column in slice_columns)
         in_slice = sql.SQL("({names}) in (select distinct {names} from {fresh})").format(names=names, fresh=fresh)
     deleted = driver.execute(
         sql.SQL(
-            "delete from {target} t where {in_slice} and not exists"
+            "delete from {target} t where ({in_slice}) and not exists"
             " (select from {fresh} f where {same_key} and f.* is not distinct from t.*)"
         ).format(target=target, fresh=fresh, same_key=same_key, in_slice=in_slice)
     ).rowcount

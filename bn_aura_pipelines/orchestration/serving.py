@@ -23,7 +23,7 @@ from bn_aura_pipelines.settings import PROJECT_ROOT, Settings
 START_SECONDS = 90
 STOP_SECONDS = 20
 # What Dagster calls beta and we use on purpose: said once, in the tests, not at every tick.
-QUIET = "ignore:Parameter `include_sources`,ignore:Function `multi_observable_source_asset`"
+QUIET = "ignore:Parameter `,ignore:Function `,ignore:Class `"
 
 
 class NotServing(UserError):

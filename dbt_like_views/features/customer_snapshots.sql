@@ -6,6 +6,9 @@
 -- owner: data-science
 -- test: recency_days >= 0
 -- test: visits >= 1
+-- replaces: snapshot_at in (select m.snapshot_at from aura_features.snapshot_moments as m)
+--   or coalesce(current_setting('bn_aura.months', true), '') = '' and (snapshot_at > aura_ops.as_of()
+--   or snapshot_at <> date_trunc('month', snapshot_at at time zone 'Asia/Bangkok') at time zone 'Asia/Bangkok')
 -- snapshot_at: only what happened before this moment is known
 -- clinic_id: the tenant
 -- customer_id: the customer

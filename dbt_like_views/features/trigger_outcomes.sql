@@ -1,6 +1,7 @@
 -- What followed each decision that could have led to a message: told and held out, alike in all but that. The label of
 -- effects and of uplift.
 -- materialized: table
+-- group: triggers
 -- key: event_id
 -- owner: crm
 -- index: clinic_id, rule

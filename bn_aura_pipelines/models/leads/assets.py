@@ -76,7 +76,7 @@ def lead_scores(context: dg.AssetExecutionContext, aura: Aura) -> dg.Materialize
 
 @dg.asset(
     deps=["stg_leads"],
-    group_name="models",
+    group_name="staging",
     description="The stages of each lead over time, recorded run by run: the application keeps only the present one.",
     kinds={"postgres", "table"},
     owners=["team:sales"],

@@ -9,7 +9,7 @@ from bn_aura_pipelines.models.sentiment.training import train
 
 @dg.asset(
     deps=["stg_conversations", "stg_messages"],
-    group_name="models",
+    group_name="voice",
     description="Sentiment learnt from the labels known by then, judged on the newest fifth, promoted if better.",
     kinds={"postgres", "scikitlearn"},
     owners=["team:data-science"],
