@@ -9,29 +9,21 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import build
-from bn_aura_pipelines.embeddings.offline import OfflineEmbedder
-from bn_aura_pipelines.embeddings.sync import sync
-from bn_aura_pipelines.marts import actions
-from bn_aura_pipelines.models.churn.scoring import score
-from bn_aura_pipelines.models.churn.training import train as train_churn
-from bn_aura_pipelines.models.lifetime.values import predict_values
 from bn_aura_pipelines.models.recommendations.histories import read_histories
 from bn_aura_pipelines.models.recommendations.model import LEARNT
 from bn_aura_pipelines.models.recommendations.novelties import Novelties
 from bn_aura_pipelines.models.recommendations.ranking import Ranked
 from bn_aura_pipelines.models.recommendations.repeats import Repeats
 from bn_aura_pipelines.models.recommendations.scoring import recommend
-from bn_aura_pipelines.models.recommendations.similar import refresh_similar
 from bn_aura_pipelines.models.recommendations.training import HORIZON, WINDOWS, judge, judged_places, train
 from bn_aura_pipelines.sources.importing import import_folder
 from bn_aura_pipelines.sources.sample.generate import generate
+from bn_aura_pipelines_tests.benchmarks.recommend_actions import on_actions
 from bn_aura_pipelines_tests.benchmarks.recommend_ceiling import ceiling_hits
+from bn_aura_pipelines_tests.benchmarks.recommend_report import interval, verdict
 from bn_aura_pipelines_tests.benchmarks.scratch import build_features, scratch_database
 
 CUT = datetime.fromisoformat("2011-09-01T00:00:00+07:00")
@@ -39,10 +31,8 @@ SAMPLE_AS_OF = datetime.fromisoformat("2025-07-01T14:30:00+07:00")
 LEAST_LIFT = 2.5
 MOST_BELOW_CEILING = 0.03
 MOST_SECONDS, MOST_MEGABYTES = 60.0, 4096.0
-ROUNDS, SEED = 1000, 3
 
 Report = Callable[[str], None]
-Array = NDArray[np.float64]
 
 
 def main(data: Path, sample: int, many: int, report: Report = lambda line: None) -> bool:
@@ -66,11 +56,11 @@ def on_export(data: Path, report: Report) -> bool:
             champion = {one.model: one.kind for one in train(connection)}
     rebook, new = ranked["rebook"], ranked["cross_sell"]
     chosen, simple = new[champion["cross_sell"]].recall.mean(), new["popularity"].recall.mean()
-    good = _verdict(report, chosen / simple >= LEAST_LIFT, f"cross-sell recall@10 {chosen / simple:.2f} x popularity")
+    good = verdict(report, chosen / simple >= LEAST_LIFT, f"cross-sell recall@10 {chosen / simple:.2f} x popularity")
     better = max(new["ease"].recall.mean(), new["ease_recent"].recall.mean())
-    good &= _verdict(report, chosen >= better, f"cross-sell recall@10 {chosen:.4f}, EASE {better:.4f}")
+    good &= verdict(report, chosen >= better, f"cross-sell recall@10 {chosen:.4f}, EASE {better:.4f}")
     ours, theirs = rebook[champion["rebook"]].recall.mean(), rebook["frequency"].recall.mean()
-    return good & _verdict(report, ours >= theirs, f"repeat recall@10 {ours:.4f}, personal frequency {theirs:.4f}")
+    return good & verdict(report, ours >= theirs, f"repeat recall@10 {ours:.4f}, personal frequency {theirs:.4f}")
 
 
 def judge_both(database: Database, now: datetime, report: Report) -> dict[str, dict[str, Ranked]]:
@@ -107,61 +97,16 @@ def on_sample(customers: int, report: Report) -> bool:
             best = ceiling_hits(connection, setting, places)
         ours = ranked[LEARNT].hit if LEARNT in ranked else ranked["frequency"].hit
         last = ranked["last"].hit
-        low, high = _interval(ours - last)
-        good = _verdict(report, low > 0, f"hit@1 {ours.mean():.4f}, last {last.mean():.4f} ({low:+.4f} to {high:+.4f})")
+        low, high = interval(ours - last)
+        good = verdict(report, low > 0, f"hit@1 {ours.mean():.4f}, last {last.mean():.4f} ({low:+.4f} to {high:+.4f})")
         below = best.mean() - ours.mean()
-        low, high = _interval(best - ours)
-        good &= _verdict(
+        low, high = interval(best - ours)
+        good &= verdict(
             report,
             below <= MOST_BELOW_CEILING,
             f"hit@1 {ours.mean():.4f}, ceiling {best.mean():.4f}: {below:+.4f} below ({low:+.4f} to {high:+.4f})",
         )
-        return good & _policies(database, report)
-
-
-def _policies(database: Database, report: Report) -> bool:
-    """What each policy really gains: a message adds the law's tau when a repeat is due and nothing otherwise."""
-    sync(database, "customer", SAMPLE_AS_OF, OfflineEmbedder())
-    with database.begin(SAMPLE_AS_OF) as connection:
-        train_churn(connection)
-        score(connection)
-        predict_values(connection)
-        train(connection)
-        refresh_similar(connection)
-        recommend(connection)
-        rows = actions.read_frame(connection, actions.CUSTOMERS)
-        uplift = {one.name: actions.learn_uplift(connection, one.rule, actions._prior(one)) for one in actions.ACTIONS}
-        choices = actions.weigh(rows, uplift)
-        truth = actions.read_frame(
-            connection,
-            "select customer_id, tau, repeat_due::int as repeat_due from aura_truth.message_effects order by 1",
-        )
-    assert truth["customer_id"].tolist() == rows["customer_id"].tolist()
-    tau = (truth["tau"] * truth["repeat_due"]).to_numpy(float)
-    # Only a reminder moves anybody in the sample; every other contact costs and gains nothing.
-    names = [one.name for one in actions.ACTIONS]
-    gain = np.zeros(choices.value.shape)
-    for number, action in enumerate(actions.ACTIONS):
-        gain[:, number] = -action.cost_thb
-    worth = tau * actions.MARGIN * rows["due_price_thb"].fillna(0).to_numpy(float)
-    gain[:, names.index("rebook")] += worth
-    # Reviews and visits of their own are outside the laws: judged are the actions that the laws know.
-    known = [names.index(name) for name in ("rebook", "cross_sell", "win_back", "nurture", "do_nothing")]
-    possible = np.isfinite(choices.value)
-    gain = np.where(possible, gain, 0.0)  # where an action is no choice, a policy that always takes it does nothing
-    value = np.where(possible, choices.value, -np.inf)[:, known]
-    ours = gain[:, known][np.arange(len(rows)), value.argmax(axis=1)]
-    report("| policy | gain THB a customer | ours less this | 95 % interval |\n|---|---|---|---|")
-    good = True
-    for number in known:
-        theirs = gain[:, number]
-        low, high = _interval(ours - theirs)
-        report(
-            f"| always {names[number]} | {theirs.mean():.3f} | {(ours - theirs).mean():+.3f} "
-            f"| {low:+.3f} to {high:+.3f} |"
-        )
-        good &= low > 0
-    return _verdict(report, good, f"next best action {ours.mean():.3f} THB a customer, above each fixed policy")
+        return good & on_actions(database, SAMPLE_AS_OF, report)
 
 
 def at_scale(customers: int, report: Report, treatments: int = 300) -> bool:
@@ -179,10 +124,10 @@ def at_scale(customers: int, report: Report, treatments: int = 300) -> bool:
             result = recommend(connection)
             seconds = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    good = _verdict(
+    good = verdict(
         report, seconds <= MOST_SECONDS, f"{result.rows:,} recommendations for {customers:,} customers: {seconds:.1f} s"
     )
-    return good & _verdict(report, peak <= MOST_MEGABYTES, f"peak memory {peak:,.0f} MB")
+    return good & verdict(report, peak <= MOST_MEGABYTES, f"peak memory {peak:,.0f} MB")
 
 
 def widen(database: Database, treatments: int) -> None:
@@ -228,16 +173,3 @@ def build_features_of_staging(database: Database) -> None:
     with database.begin(SAMPLE_AS_OF) as connection:
         build_source_relations(connection)
         build(connection, [view for view in load_views() if view.schema == "aura_staging"])
-
-
-def _interval(difference: Array) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean over customers."""
-    rng = np.random.default_rng(SEED)
-    means = [difference[rng.integers(0, len(difference), len(difference))].mean() for _ in range(ROUNDS)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _verdict(report: Report, good: bool, what: str) -> bool:
-    report(f"{'reached' if good else 'missed'}: {what}")
-    return bool(good)

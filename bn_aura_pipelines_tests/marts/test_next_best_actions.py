@@ -9,15 +9,14 @@ import pytest
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import build
-from bn_aura_pipelines.marts import actions
 from bn_aura_pipelines.marts.actions import ACTIONS, choose_actions, decide, weigh
 from bn_aura_pipelines.marts.uplift import Uplift, combine, learn_uplift
 from bn_aura_pipelines_tests.models.test_recommendations import MOMENT, Clinics, key
 
-PRIOR = {action.name: actions._prior(action) for action in ACTIONS}
+PRIOR = {action.name: action.prior for action in ACTIONS}
 ANNA = {
     "customer_id": "a", "clinic_id": "k", "visits": 4, "recency_days": 128.0, "is_booked": 0, "ticket_thb": 5000.0,
-    "churn_probability": 0.4, "alive_probability": 0.9, "ltv_12m_thb": 0.0, "is_vip": 0, "is_barred": 0,
+    "churn_probability": 0.4, "ltv_12m_thb": 0.0, "is_vip": 0, "is_barred": 0,
     "has_consent": 1, "is_capped": 0, "is_negative": 0, "due_id": "botox", "due_score": 0.5, "due_in_days": -8.0,
     "due_price_thb": 8000.0, "due_en": "Botox", "due_th": "โบท็อกซ์", "fresh_id": "laser", "fresh_score": 0.1,
     "fresh_price_thb": 5000.0, "fresh_en": "Laser", "fresh_th": "เลเซอร์",
@@ -32,12 +31,23 @@ def action_of(**changes: object) -> dict[str, object]:
 def test_the_highest_gain_wins_and_the_runner_up_is_kept_with_the_reason() -> None:
     found = action_of()
     assert (found["action"], found["treatment_id"]) == ("rebook", "botox")
-    assert found["expected_value_thb"] == pytest.approx(0.9 * 0.03 * 0.5 * 8000 - 20)
-    assert found["confidence"] == pytest.approx(0.5 + 0.9 * 0.03)
-    assert (found["runner_up"], found["runner_up_treatment_id"]) == ("cross_sell", "laser")
-    assert found["why_en"] == "Botox is 8 days overdue; expected gain 88 THB"
-    assert found["why_th"] == "โบท็อกซ์ เลยกำหนด 8 วัน คาดว่าจะได้กำไรเพิ่ม 88 บาท"
-    assert found["why_not_runner_up_en"] == "suggest Laser: 86 THB less"
+    assert found["expected_value_thb"] == pytest.approx(0.02 * 0.5 * 8000 - 20)
+    assert found["confidence"] == pytest.approx(0.5 + 0.02)
+    assert (found["runner_up"], found["runner_up_treatment_id"]) == ("do_nothing", None)
+    assert found["why_en"] == "Botox is 8 days overdue; expected gain 60 THB"
+    assert found["why_th"] == "โบท็อกซ์ เลยกำหนด 8 วัน คาดว่าจะได้กำไรเพิ่ม 60 บาท"
+    assert found["why_not_runner_up_en"] == "do nothing: 60 THB less"
+
+
+def test_what_was_never_shown_to_help_is_not_done_and_what_a_holdout_shows_is() -> None:
+    found = action_of(due_id=None, due_score=None, due_in_days=None, due_price_thb=None)
+    assert (found["action"], found["runner_up"]) == ("do_nothing", "cross_sell")
+    assert found["why_not_runner_up_en"] == "suggest Laser: not shown to bring anybody in yet"
+    rows = pd.DataFrame([ANNA])
+    shown = PRIOR | {"cross_sell": Uplift(0.04, 0.02, 0.06, "holdout")}
+    (row,) = decide(rows, weigh(rows, shown), shown).to_dict("records")
+    assert (row["action"], row["uplift_basis"]) == ("cross_sell", "holdout")
+    assert (row["runner_up"], row["why_not_runner_up_en"]) == ("rebook", "remind of Botox: 20 THB less")
 
 
 @pytest.mark.parametrize(

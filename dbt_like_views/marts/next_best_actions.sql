@@ -9,12 +9,12 @@
 -- customer_id: the customer
 -- action: rebook, cross_sell, win_back, nurture, vip_care, ask_review or do_nothing
 -- treatment_id: the treatment it is about; null where it is about none
--- expected_value_thb: probability x margin x uplift - cost: the gain over doing nothing, which is 0
+-- expected_value_thb: uplift x margin x what success brings - cost: the gain over doing nothing, which is 0
 -- confidence: probability that the customer does what the action is about (for none: visits within 90 days)
--- uplift: what the action adds to the probability of a visit
+-- uplift: what the action adds to the probability of a visit (of a review), on average of all it is done to
 -- uplift_low: lower end of the 95 % interval of the uplift
 -- uplift_high: its upper end
--- uplift_basis: holdout (learnt from who was held out at random), prior (assumed) or none
+-- uplift_basis: holdout (learnt from who was held out at random, weighed with the prior), prior (assumed) or none
 -- runner_up: the second choice
 -- runner_up_treatment_id: the treatment it is about
 -- runner_up_expected_value_thb: its gain; null where it was no choice at all

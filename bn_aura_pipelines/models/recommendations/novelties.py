@@ -6,6 +6,7 @@ All are statistics of the histories before a moment, as features are; only the t
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bn_aura_pipelines.models.recommendations.histories import Histories
@@ -95,13 +96,14 @@ class Novelties:
         import numpy as np
 
         clinics, known = self.histories.clinic, self.had.any(axis=1)
-        size = np.bincount(clinics[known], minlength=len(self.histories.offered))
-        found = {}
-        for days in (0, 30, 90, 365):
-            recent = self.histories.recency < (days or np.inf)
-            count = np.zeros((len(self.histories.offered), recent.shape[1]), np.float32)
-            np.add.at(count, clinics, recent)
-            found[days] = count / np.maximum(size, 1)[:, None].astype(np.float32)
+        number = len(self.histories.offered)
+        size = np.maximum(np.bincount(clinics[known], minlength=number), 1)
+        bounds = np.searchsorted(clinics, np.arange(number + 1))
+        found = {days: np.zeros((number, self.had.shape[1]), np.float32) for days in (0, 30, 90, 365)}
+        for clinic, (begin, end) in enumerate(pairwise(bounds.tolist())):
+            recency = self.histories.recency[begin:end]
+            for days, share in found.items():
+                share[clinic] = (recency < (days or np.inf)).sum(axis=0) / size[clinic]
         return found
 
     @cached_property
