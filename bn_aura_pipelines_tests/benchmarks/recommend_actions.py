@@ -2,8 +2,8 @@
 
 Half of the customers are history: the trigger rules decide about them month by month and hold one in ten out, and
 whoever is reminded while a repeat is due comes by the law's chance. Uplift is learnt from them alone, judged are the
-others. By the law a reminder adds tau when a repeat is due; every other contact costs and gains nothing. A review is no visit,
-so the law says nothing about asking for one: that action is left out.
+others. By the law a reminder adds tau when a repeat is due; every other contact costs and gains nothing. A review is no
+visit, so the law says nothing about asking for one: that action is left out.
 """
 
 from __future__ import annotations
