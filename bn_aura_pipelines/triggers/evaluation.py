@@ -42,10 +42,17 @@ CLOSE = """
         and not exists (select from standing as s where s.rule = e.rule and s.subject_id = e.subject_id)
 """
 
-# Who passed the threshold and is due: no episode under way, the cooldown over. With what stands against telling them.
-DUE = """
-    create temporary table due on commit drop as
-    with episodes as (
+# Who passed the threshold and is due: no episode under way, the cooldown over. With whom to tell, and what stands
+# against it. A cap counts what was or may still be sent within the days before, over all rules, and what this run adds.
+# Ids begin with what the unique keys begin with, and are in order: each index is then filled from one end to the other,
+# which takes a third of the time.
+DECIDE = """
+    create temporary table decisions on commit drop as
+    with now as (
+        select aura_ops.as_of() as decided_at, extract(epoch from aura_ops.as_of())::text as epoch
+    ),
+
+    episodes as (
         select
             rule,
             subject_id,
@@ -54,49 +61,73 @@ DUE = """
             bool_or(ended_at is null) as lasts
         from aura_ops.trigger_events
         group by rule, subject_id
-    )
+    ),
 
-    select
-        s.rule,
-        s.subject_type,
-        s.subject_id,
-        s.clinic_id,
-        s.customer_id,
-        s.sales_user_id,
-        s.value,
-        r.metric || ' ' || s.value
-        || case r.operator when '>=' then ' is at least ' else ' is at most ' end || r.threshold as why,
-        r.action,
-        r.audience,
-        r.purpose,
-        r.priority,
-        r.holdout_share,
-        r.expires_after,
-        coalesce(e.episode, 0) + 1 as episode
-    from standing as s
-    inner join aura_ops.rules_by_clinic as r on s.clinic_id = r.clinic_id and s.rule = r.rule
-    left join episodes as e on s.rule = e.rule and s.subject_id = e.subject_id
-    where s.has_passed
-        and not coalesce(e.lasts, false)
-        and coalesce(e.decided_at + r.cooldown <= aura_ops.as_of(), true)
-"""
+    sellers as (
+        select distinct clinic_id, user_id from aura_staging.stg_staff where is_active
+    ),
 
-RECIPIENTS = """
-    create temporary table recipients on commit drop as
-    select rule, subject_id, 'customer' as recipient_type, customer_id as recipient_id
-    from due
-    where audience = 'customer'
-    union
-    select d.rule, d.subject_id, 'user', s.user_id
-    from due as d
-    inner join aura_staging.stg_staff as s on d.clinic_id = s.clinic_id and s.is_active
-    where (d.audience = 'assigned_sales' and s.user_id = d.sales_user_id)
-        or (d.audience = 'clinic_owners' and s.role = 'clinic_owner')
-"""
+    owners as (
+        select clinic_id, array_agg(distinct user_id) as user_ids
+        from aura_staging.stg_staff
+        where is_active and role = 'clinic_owner'
+        group by clinic_id
+    ),
 
-# A cap counts what was or may still be sent within the days before, over all rules, and what this run adds.
-OPEN = """
-    with sent as (
+    due as (
+        select
+            s.rule,
+            s.subject_type,
+            s.subject_id,
+            s.clinic_id,
+            s.customer_id,
+            s.value,
+            r.metric || ' ' || s.value
+            || case r.operator when '>=' then ' is at least ' else ' is at most ' end || r.threshold as why,
+            r.action,
+            r.audience,
+            r.purpose,
+            r.priority,
+            r.holdout_share,
+            r.expires_after,
+            n.decided_at,
+            n.epoch,
+            coalesce(e.episode, 0) + 1 as episode,
+            case r.audience
+                when 'customer' then array[s.customer_id]
+                when 'assigned_sales' then case when p.user_id is not null then array[p.user_id] end
+                else o.user_ids
+            end as recipients
+        from standing as s
+        cross join now as n
+        inner join aura_ops.rules_by_clinic as r on s.clinic_id = r.clinic_id and s.rule = r.rule
+        left join episodes as e on s.rule = e.rule and s.subject_id = e.subject_id
+        left join sellers as p on s.clinic_id = p.clinic_id and s.sales_user_id = p.user_id
+        left join owners as o on s.clinic_id = o.clinic_id
+        where s.has_passed
+            and not coalesce(e.lasts, false)
+            and coalesce(e.decided_at < n.decided_at and e.decided_at + r.cooldown <= n.decided_at, true)
+    ),
+
+    permitted as (
+        select
+            d.*,
+            p.max_weekly_contacts,
+            p.max_monthly_contacts,
+            case
+                when d.audience = 'clinic_owners' and d.recipients is null then 'the clinic has no owner to notify'
+                when d.recipients is null then 'nobody in charge to notify'
+                when p.contact_obstacle is not null then p.contact_obstacle
+                when d.action <> 'send_email' then null
+                when p.customer_id is null then 'the customer no longer exists'
+                when p.email_obstacle is not null then p.email_obstacle
+                when d.purpose = 'marketing' then p.marketing_obstacle
+            end as obstacle
+        from due as d
+        left join aura_staging.stg_contact_permissions as p on d.customer_id = p.customer_id
+    ),
+
+    sent as (
         select
             recipient_id,
             count(*) filter (where coalesce(sent_at, decided_at) >= aura_ops.as_of() - interval '7 days') as last_week,
@@ -106,29 +137,6 @@ OPEN = """
             and status not in ('suppressed', 'expired', 'dead', 'dry_run')
             and coalesce(sent_at, decided_at) >= aura_ops.as_of() - interval '30 days'
         group by recipient_id
-    ),
-
-    told as (
-        select distinct rule, subject_id from recipients
-    ),
-
-    permitted as (
-        select
-            d.*,
-            p.max_weekly_contacts,
-            p.max_monthly_contacts,
-            case
-                when d.audience = 'clinic_owners' and t.rule is null then 'the clinic has no owner to notify'
-                when t.rule is null then 'nobody in charge to notify'
-                when p.contact_obstacle is not null then p.contact_obstacle
-                when d.action <> 'send_email' then null
-                when p.customer_id is null then 'the customer no longer exists'
-                when p.email_obstacle is not null then p.email_obstacle
-                when d.purpose = 'marketing' then p.marketing_obstacle
-            end as obstacle
-        from due as d
-        left join told as t on d.rule = t.rule and d.subject_id = t.subject_id
-        left join aura_staging.stg_contact_permissions as p on d.customer_id = p.customer_id
     ),
 
     ranked as (
@@ -144,9 +152,13 @@ OPEN = """
         left join sent as s on m.customer_id = s.recipient_id
     ),
 
-    decisions as (
+    judged as (
         select
             *,
+            (
+                left(md5(rule || epoch), 8) || left(subject_id::text, 8)
+                || right(md5(rule || subject_id || epoch), 16)
+            )::uuid as event_id,
             case
                 when obstacle is not null then obstacle
                 when place > 0 and last_week + place > max_weekly_contacts then 'weekly cap over all rules reached'
@@ -158,12 +170,8 @@ OPEN = """
         from ranked
     )
 
-    insert into aura_ops.trigger_events (
-        event_id, clinic_id, rule, subject_type, subject_id, customer_id, action, value, episode, decided_at, status,
-        reason
-    )
     select
-        md5(rule || subject_id || extract(epoch from aura_ops.as_of()))::uuid,
+        event_id,
         clinic_id,
         rule,
         subject_type,
@@ -172,9 +180,25 @@ OPEN = """
         action,
         value,
         episode,
-        aura_ops.as_of(),
-        case when against is not null then 'suppressed' when is_held_out then 'holdout' else 'eligible' end,
-        coalesce(against, why)
+        decided_at,
+        case when against is not null then 'suppressed' when is_held_out then 'holdout' else 'eligible' end as status,
+        coalesce(against, why) as reason,
+        priority,
+        decided_at + expires_after as expires_at,
+        case audience when 'customer' then 'customer' else 'user' end as recipient_type,
+        recipients
+    from judged
+    order by event_id
+"""
+
+OPEN = """
+    insert into aura_ops.trigger_events (
+        event_id, clinic_id, rule, subject_type, subject_id, customer_id, action, value, episode, decided_at, status,
+        reason
+    )
+    select
+        event_id, clinic_id, rule, subject_type, subject_id, customer_id, action, value, episode, decided_at, status,
+        reason
     from decisions
     on conflict do nothing
 """
@@ -185,21 +209,20 @@ MESSAGES = """
         expires_at
     )
     select
-        md5(e.event_id || ':' || p.recipient_id)::uuid,
-        e.event_id,
-        e.clinic_id,
-        e.rule,
-        e.action,
-        p.recipient_type,
-        p.recipient_id,
+        (left(replace(d.event_id::text, '-', ''), 16) || left(md5(d.event_id || ':' || r.recipient_id), 16))::uuid,
+        d.event_id,
+        d.clinic_id,
+        d.rule,
+        d.action,
+        d.recipient_type,
+        r.recipient_id,
         d.priority,
-        e.decided_at,
-        e.decided_at,
-        e.decided_at + d.expires_after
-    from aura_ops.trigger_events as e
-    inner join due as d on e.rule = d.rule and e.subject_id = d.subject_id and e.episode = d.episode
-    inner join recipients as p on e.rule = p.rule and e.subject_id = p.subject_id
-    where e.decided_at = aura_ops.as_of() and e.status = 'eligible'
+        d.decided_at,
+        d.decided_at,
+        d.expires_at
+    from decisions as d
+    cross join unnest(d.recipients) as r (recipient_id)
+    where d.status = 'eligible'
     on conflict do nothing
 """
 
@@ -225,13 +248,11 @@ def evaluate(connection: sqlalchemy.Connection) -> EvaluationResult:
     ).scalar_one()
     if later:
         return EvaluationResult(0, 0, skipped=True)
-    connection.execute(text("drop table if exists pg_temp.standing, pg_temp.due, pg_temp.recipients"))
+    connection.execute(text("drop table if exists pg_temp.standing, pg_temp.decisions"))
     connection.execute(text(STANDING))
     connection.execute(text("analyze standing"))
     ended = connection.execute(text(CLOSE)).rowcount
-    connection.execute(text(DUE))
-    connection.execute(text(RECIPIENTS))
-    connection.execute(text("analyze due; analyze recipients"))
+    connection.execute(text(DECIDE))
     opened = connection.execute(text(OPEN)).rowcount
     connection.execute(text(MESSAGES))
     return EvaluationResult(opened=opened, ended=ended)

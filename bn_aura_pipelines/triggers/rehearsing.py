@@ -55,7 +55,7 @@ NOT_DUE = """
     ),
 
     due_now as (
-        select count(*) as due from due where rule = :rule
+        select count(*) as due from decisions where rule = :rule
     ),
 
     lasting as (

@@ -53,7 +53,9 @@ select
     end as contact_obstacle,
     case
         when c.email is null then 'no e-mail address'
-        when c.email !~ '^[^@[:space:]<>",;]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}$'
+        -- A bound within the expression, {1,64}, takes ten times as long.
+        when c.email !~ '^[^@[:space:]<>",;]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}$'
+            or position('@' in c.email) > 65
             or length(c.email) > 254 then 'malformed e-mail address'
         when everywhere.has_bounced then 'e-mail bounced'
         when everywhere.has_complained then 'complained about e-mail'
