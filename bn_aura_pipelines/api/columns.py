@@ -10,9 +10,9 @@ import asyncpg
 
 REMEMBERED_SECONDS = 30.0
 JSON_TYPES: dict[str, dict[str, Any]] = {
-    "uuid": {"type": "string", "format": "uuid"},
-    "date": {"type": "string", "format": "date"},
-    "timestamptz": {"type": "string", "format": "date-time"},
+    "uuid": {"type": "string", "format": "uuid", "examples": ["5f0c2b7e-3c1a-4b0e-9d55-0a8f6f1f2c11"]},
+    "date": {"type": "string", "format": "date", "examples": ["2026-06-01"]},
+    "timestamptz": {"type": "string", "format": "date-time", "examples": ["2026-06-01T09:30:00+07:00"]},
     "bool": {"type": "boolean"},
     "int2": {"type": "integer"},
     "int4": {"type": "integer"},

@@ -139,7 +139,7 @@ RESOURCES = (
         parent="aura_marts.customer_360",
     ),
     Resource(
-        "customers/{customer_id}/referrals",
+        "customers/{customer_id}/network",
         "aura_marts.customer_referrals",
         "Whom a customer brought, directly or through others, and what they have paid.",
         (_by(("depth", "int"), ("referred_customer_id", "uuid")),),

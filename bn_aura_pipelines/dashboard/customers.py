@@ -26,7 +26,7 @@ ACTIONS = "aura_marts.next_best_actions"
 RECOMMENDATIONS = "aura_marts.treatment_recommendations"
 NETWORK = {
     "similar": ("similar", "aura_marts.similar_customers"),
-    "referrals": ("referrals", "aura_marts.customer_referrals"),
+    "referrals": ("network", "aura_marts.customer_referrals"),
 }
 
 

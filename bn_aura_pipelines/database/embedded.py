@@ -36,7 +36,7 @@ _one_thread = threading.Lock()  # a file lock keeps processes apart, not threads
 # consistency, and every asset can be run again.
 SERVER_SETTINGS = {
     "shared_buffers": "512MB",
-    "work_mem": "64MB",
+    "work_mem": "128MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",
     "synchronous_commit": "off",

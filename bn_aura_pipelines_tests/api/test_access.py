@@ -189,6 +189,27 @@ def test_names_are_masked_without_the_scope(client: httpx.Client, clinics: Datab
             }
 
 
+def test_what_allergies_forbid_is_shown_to_the_scope_only(client: httpx.Client, clinics: Database) -> None:
+    caution = "Allergy noted: ask before a filler."
+    with clinics.begin() as connection:
+        customer = connection.exec_driver_sql(
+            "insert into aura_marts.treatment_recommendations"
+            " (clinic_id, customer_id, kind, rank, caution_en, caution_th)"
+            " select clinic_id, customer_id, 'rebooking', 9, %(caution)s, %(caution)s from aura_marts.customer_360"
+            " where clinic_id = %(clinic)s limit 1 returning customer_id",
+            {"caution": caution, "clinic": clinic_id(clinics, SIAM)},
+        ).scalar_one()
+    for scopes in ((), ("personal",)):
+        headers = key_for(clinics, SIAM, *scopes)
+        listed = client.get(f"/v1/customers/{customer}/recommendations", headers=headers)
+        beside = client.get(f"/v1/customers/{customer}", headers=headers).json()["recommendations"]
+        for column in ("caution_en", "caution_th"):
+            [in_list] = [row[column] for row in listed.json()["items"] if row["rank"] == 9]
+            [in_part] = [row.get(column) for row in beside if row["rank"] == 9]
+            assert in_list == (caution if scopes else f"{caution[0]}…")
+            assert in_part == (caution if scopes else None)
+
+
 def test_a_name_that_is_masked_cannot_be_asked_for(client: httpx.Client, clinics: Database) -> None:
     """Otherwise asking letter by letter would tell it."""
     whole = client.get("/v1/customers?limit=1", headers=key_for(clinics, SIAM, "personal")).json()["items"][0]

@@ -179,6 +179,12 @@ def test_pages_speak_thai_with_thai_years(address: str, shown: Database) -> None
         page = client.get("/dashboard/sales").text
         assert '<html lang="th"' in page
         assert "มิ.ย. 2569" in page
+        english = {
+            words
+            for view in _views(client).values()
+            for words in re.findall(r'class="definition"[^>]*>.*?<p lang="en">(.*?)</p>', client.get(view).text)
+        }
+        assert english == set()
 
 
 def test_every_text_of_the_templates_has_its_thai() -> None:
