@@ -64,9 +64,9 @@ def make_app(database: Database, settings: Settings) -> FastAPI:
     app = FastAPIOffline(
         title="BN-Aura read API",
         version="1",
-        description="Materialized results of the pipelines. A key or token sees its own clinic and nothing else.",
         lifespan=lifespan,
         redoc_url=None,
+        swagger_ui_parameters={"defaultModelsExpandDepth": -1, "docExpansion": "none", "tryItOutEnabled": True},
     )
     handle_problems(app)
     metrics = Metrics()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 
 from bn_aura_pipelines.api.columns import Column
+from bn_aura_pipelines.api.problems import content
 from bn_aura_pipelines.api.resources import RESOURCES, Resource
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -26,10 +30,38 @@ PROBLEMS = {
     429: "Asked too often; Retry-After says when to come back",
     503: "The database is away; Retry-After says when to come back",
 }
+EXAMPLES = Path(__file__).with_name("examples.json")
+"""A row of each relation of `aura_marts`, as the sample clinic had it: nobody's data."""
+TAGS = {
+    "customers": "What is known of each customer, what happened, and what to do next.",
+    "leads": "Who is not a customer yet, and how likely it is.",
+    "search": "Conversations, customers and leads by meaning, by spelling or both.",
+    "analytics": "How the clinic does: funnel, cohorts, forecast, sales people, what customers say.",
+    "triggers": "Which messages the rules asked for, what became of them, and whether they help.",
+    "notifications": "News for the people of the clinic: as a list, and as they come.",
+    "models": "Which models score, why they were chosen, and how right people found them.",
+    "clinic": "The clinic, its people and the state of its data.",
+    "service": "For those who run it.",
+}
+DESCRIPTION = """
+Materialized results of the pipelines, read-only.
+
+**Access**: `Authorization: Bearer` with a key of `bn-aura api-key create` or a Supabase token. It sees its own clinic
+and nothing else; one of several clinics names it in `X-Clinic-Id`. Names, e-mails and phones are masked without the
+scope `personal`.
+
+**Pages**: a list answers with `items` and `next`. Ask again with `cursor` set to `next`; `null` was the last page.
+
+**Freshness**: every answer says the moment that it is about (`as_of`), when it was built (`materialized_at`) and
+whether that is too long ago (`stale`). Send its `ETag` back as `If-None-Match`: as long as nothing was built, the
+answer is 304.
+
+**Problems** are `application/problem+json` with a `code` that stays the same while words may change.
+"""
 ABOUT: dict[str, Any] = {
     "as_of": {**KINDS["timestamptz"], "description": "The moment that the figures are about."},
     "materialized_at": {**KINDS["timestamptz"], "description": "When the oldest table was built."},
-    "stale": {"type": "boolean", "description": "Whether that is longer ago than it should be."},
+    "stale": {"type": "boolean", "examples": [False], "description": "Whether that is longer ago than it should be."},
 }
 
 
@@ -58,7 +90,6 @@ def item_document(resource: Resource) -> dict[str, Any]:
 
 def responses(schema: str, without: tuple[int, ...] = (), media_type: str = "application/json") -> dict[str, Any]:
     """A 200 of this schema, and every problem there may be."""
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     found: dict[str, Any] = {
         "200": {
             "description": "As asked",
@@ -66,21 +97,33 @@ def responses(schema: str, without: tuple[int, ...] = (), media_type: str = "app
         },
         "304": {"description": "As the client has it"},
     }
-    found |= {str(status): {"description": words, "content": problem} for status, words in PROBLEMS.items()}
+    found |= {str(status): _problem(status, words) for status, words in PROBLEMS.items()}
     return {status: answer for status, answer in found.items() if int(status) not in without}
+
+
+def _problem(status: int, words: str) -> dict[str, Any]:
+    example = content(status, words.partition("; ")[0] + ".")
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": words, "content": {"application/problem+json": {"schema": schema, "example": example}}}
 
 
 def describe(app: FastAPI, relations: dict[str, tuple[Column, ...]]) -> dict[str, Any]:
     """The whole document. Fields of a relation that does not stand yet are left open."""
     from fastapi.openapi.utils import get_openapi
 
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=DESCRIPTION.strip(),
+        routes=app.routes,
+        tags=[{"name": name, "description": about} for name, about in TAGS.items()],
+    )
     items = {"type": "array", "items": {"$ref": "#/components/schemas/Hit"}}
     hits = _object({**ABOUT, "items": items}, {"items"})
     schemas: dict[str, Any] = {"Problem": PROBLEM, "Hit": HIT, "Hits": hits, "Event": {"type": "string"}}
     for resource in RESOURCES:
         title = _title(resource)
-        schemas[title] = _row(relations.get(resource.relation, ()), {"clinic_id"})
+        schemas[title] = _row(resource.relation, relations, {"clinic_id"})
         schemas[f"{title}Page"] = _object(
             {
                 **ABOUT,
@@ -92,7 +135,7 @@ def describe(app: FastAPI, relations: dict[str, tuple[Column, ...]]) -> dict[str
         if resource.item:
             parts: dict[str, Any] = {}
             for part in resource.parts:
-                row = _row(relations.get(part.relation, ()), {"clinic_id", resource.item[0]})
+                row = _row(part.relation, relations, {"clinic_id", resource.item[0]})
                 parts[part.name] = {"type": "array", "items": row}
             fields = {**ABOUT, "item": {"$ref": f"#/components/schemas/{title}"}, **parts}
             schemas[f"{title}Item"] = _object(fields, {"item", *parts})
@@ -111,8 +154,16 @@ def describe(app: FastAPI, relations: dict[str, tuple[Column, ...]]) -> dict[str
     return document
 
 
-def _row(columns: tuple[Column, ...], without: set[str]) -> dict[str, Any]:
-    return _object({column.name: column.schema for column in columns if column.name not in without}, set())
+@cache
+def _examples() -> dict[str, dict[str, Any]]:
+    return json.loads(EXAMPLES.read_text())
+
+
+def _row(relation: str, relations: dict[str, tuple[Column, ...]], without: set[str]) -> dict[str, Any]:
+    columns = relations.get(relation, ())
+    fields = _object({column.name: column.schema for column in columns if column.name not in without}, set())
+    example = _examples().get(relation.removeprefix("aura_marts."), {})
+    return fields | {"examples": [{name: value for name, value in example.items() if name not in without}]}
 
 
 def _object(properties: dict[str, Any], required: set[str]) -> dict[str, Any]:
@@ -148,7 +199,7 @@ PROBLEM = _object(
     },
     {"type", "title", "status", "code", "detail"},
 )
-HIT = _object(
+HIT: dict[str, Any] = _object(
     {
         "entity": {"type": "string", "enum": ["conversation", "customer", "lead"]},
         "entity_id": {"type": "string", "format": "uuid"},
@@ -159,7 +210,19 @@ HIT = _object(
         "snippet": {"type": "string", "description": "The part that fits best, redacted."},
     },
     {"entity", "entity_id", "score", "snippet"},
-)
+) | {
+    "examples": [
+        {
+            "entity": "conversation",
+            "entity_id": "3802fc4a-8cea-4f0a-b411-ab5aeff1fc0c",
+            "score": 0.0325,
+            "similarity": 0.71,
+            "semantic_rank": 2,
+            "lexical_rank": 1,
+            "snippet": "Is the redness after the laser normal on the third day?",
+        }
+    ]
+}
 CLINIC: dict[str, Any] = {
     "name": "X-Clinic-Id",
     "in": "header",

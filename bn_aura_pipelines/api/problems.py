@@ -42,16 +42,20 @@ UNAVAILABLE = (
 )
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """One problem, in words for people and a code for programs."""
-    body = {
+def content(status: int, detail: str) -> dict[str, str | int]:
+    """A problem's fields: words for people and a code for programs."""
+    return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": CODES.get(status, "error"),
         "detail": detail,
     }
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """One problem as it is answered."""
+    return JSONResponse(content(status, detail), status, headers, media_type="application/problem+json")
 
 
 def handle_problems(app: FastAPI) -> None:

@@ -71,11 +71,24 @@ class Resource:
 
     @property
     def tag(self) -> str:
-        return self.name.partition("/")[0]
+        """The group of the document that it stands in."""
+        name = self.name.partition("/")[0]
+        return next(tag for tag, names in GROUPS.items() if name in names)
 
     @property
     def relations(self) -> list[str]:
         return [self.relation, *(part.relation for part in self.parts)]
+
+
+GROUPS = {
+    "customers": {"customers", "next-best-actions"},
+    "leads": {"leads"},
+    "analytics": {"funnel", "cohorts", "forecast", "win-map", "staff", "voice-days", "voice-topics"},
+    "triggers": {"trigger-events", "trigger-effects"},
+    "notifications": {"notifications"},
+    "models": {"models", "model-candidates", "score-feedback"},
+    "clinic": {"clinic", "staff-members", "health"},
+}
 
 
 def _by(*columns: tuple[str, str], descending: bool = False, name: str = "default") -> tuple[str, Order]:

@@ -44,11 +44,16 @@ def add_resources(app: FastAPI) -> None:
                 _item(resource),
                 methods=["GET"],
                 tags=[resource.tag],
-                summary=f"One row of {resource.name}",
+                summary=_one(resource),
                 operation_id=f"get_{named}",
                 response_class=Response,
                 openapi_extra=item_document(resource),
             )
+
+
+def _one(resource: Resource) -> str:
+    parts = " and ".join(part.name.replace("_", " ") for part in resource.parts)
+    return f"One row of {resource.name}" + (f", with {parts}" if parts else "")
 
 
 def _page(resource: Resource) -> Handler:

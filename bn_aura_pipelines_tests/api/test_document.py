@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jsonschema
 import pytest
 import requests
 import schemathesis
@@ -75,3 +76,16 @@ def test_fields_have_types_and_words(document: BaseSchema) -> None:
     assert fields["revenue_thb"]["type"] == ["number", "null"]
     assert all(field["description"] for field in fields.values())
     assert "clinic_id" not in fields
+
+
+def test_every_row_has_an_example_that_fits_its_fields(client: Client) -> None:
+    schemas = client.get("/openapi.json").raise_for_status().json()["components"]["schemas"]
+    rows = {name: found for name, found in schemas.items() if "examples" in found}
+    assert len(rows) > len(RESOURCES)
+    for item in [found for name, found in schemas.items() if name.endswith("Item")]:
+        rows |= {name: part["items"] for name, part in item["properties"].items() if part.get("type") == "array"}
+    for name, schema in rows.items():
+        (example,) = schema["examples"]
+        assert example.keys() <= schema["properties"].keys(), name
+        assert len(example) > len(schema["properties"]) / 2, name
+        jsonschema.validate(example, schema)
