@@ -14,6 +14,9 @@ from typing import Any, LiteralString
 
 import psycopg
 import sqlalchemy
+from psycopg import pq
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
 from sqlalchemy import event, exc
 
 from bn_aura_pipelines.database.embedded import APPLICATION_DATABASE, DAGSTER_DATABASE, start_server
@@ -25,6 +28,19 @@ TYPE_SCHEMA_QUERY: LiteralString = """
     select quote_ident(n.nspname) from pg_catalog.pg_type t
     join pg_catalog.pg_namespace n on n.oid = t.typnamespace where t.typname = 'vector'
 """
+
+
+class InBinary(bytes):
+    """A parameter in PostgreSQL's own binary form; the statement names its type: `%s::halfvec`."""
+
+
+class InBinaryDumper(Dumper):
+    """Sends it as it is."""
+
+    format = pq.Format.BINARY
+
+    def dump(self, obj: Any) -> Buffer | None:
+        return bytes(obj)
 
 
 class DatabaseUnreachable(UserError):
@@ -131,6 +147,7 @@ def printable(url: sqlalchemy.URL) -> str:
 
 
 def _prepare_session(driver: psycopg.Connection[Any], _record: object) -> None:
+    driver.adapters.register_dumper(InBinary, InBinaryDumper)
     # Supabase keeps pgvector in schema `extensions`; elsewhere it is in `public`. Business days are Bangkok's.
     schema = driver.execute(TYPE_SCHEMA_QUERY).fetchone()
     path = "public" if schema is None or schema[0] == "public" else f"public, {schema[0]}"

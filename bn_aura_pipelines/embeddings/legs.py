@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from bn_aura_pipelines.database.connections import InBinary
 from bn_aura_pipelines.embeddings import lexical
 from bn_aura_pipelines.embeddings.providers import Entity
 
@@ -30,6 +31,10 @@ class Filters:
 
 
 NO_FILTERS = Filters()
+# BM25's usual constants (Robertson and Zaragoza 2009), every gram counted once.
+K1, B = 1.2, 0.75
+CANDIDATES = 300
+"""So many of those that share most are told apart by their lengths."""
 
 
 def nearest(
@@ -37,17 +42,17 @@ def nearest(
     clinic_id: UUID,
     entity: Entity,
     model: str,
-    vector: str,
+    vector: bytes,
     filters: Filters,
     limit: int,
 ) -> dict[UUID, float]:
     """Ids and cosines of the nearest rows, nearest first: exact, over this clinic's rows alone, unless it is so large
-    that it has an index (see `indexes`) and nothing is filtered.
+    that it has an index (see `indexes`) and nothing is filtered. `vector` is a binary halfvec.
 
     `+ 0` keeps an index on the vectors out of it: filtered afterwards, it would find 6 of 10 in a small clinic.
     """
     condition, values = conditions(entity, filters)
-    values |= {"clinic": clinic_id, "entity": entity, "model": model, "vector": vector, "limit": limit}
+    values |= {"clinic": clinic_id, "entity": entity, "model": model, "vector": InBinary(vector), "limit": limit}
     if filters == NO_FILTERS and driver.execute(INDEXED, values).fetchone():
         # The index is of one entity and model, which the planner has to see.
         statement = sql.SQL(NEAREST_BY_INDEX).format(entity=sql.Literal(entity), model=sql.Literal(model))
@@ -64,26 +69,16 @@ def alike(
     filters: Filters,
     limit: int,
 ) -> dict[UUID, float]:
-    """Ids and BM25 scores of the rows that share most grams with the query, best first."""
-    condition, values = conditions(entity, filters)
-    rarest = lexical.rarest(grams)
-    if not rarest:
+    """Ids and BM25 scores of the rows that share most grams with the query, best first; rows that share none are left
+    out. All of the clinic's rows are compared."""
+    if not grams:
         return {}
-    mark = lexical.clinic_mark(clinic_id)
-    values |= {"clinic": clinic_id, "entity": entity, "mark": mark, "most": lexical.CANDIDATES}
-    # Texts that hold all of the rarest grams come cheaply from the index. Only where those are few, those
-    # that hold some are counted: a hundred times as dear.
-    cursor = driver.cursor(binary=True)
-    documents: dict[UUID, Any] = {}
-    telling = lexical.telling(grams)
-    whole, some = sql.SQL(ALL_SHARED), sql.SQL(SOME_SHARED)
-    for statement, wanted in ((whole, rarest), (whole, rarest[:3]), (some, list(telling))):
-        if len(documents) < limit:
-            values |= {"grams": wanted, "weights": [grams[gram] for gram in wanted]}
-            found = cursor.execute(statement.format(condition=condition), values)
-            documents |= {row[0]: lexical.from_int4_array(row[1]) for row in found}
-    scored = lexical.scores(documents, grams)
-    return {one: scored[one] for one in sorted(scored, key=lambda one: (-scored[one], one))[:limit]}
+    condition, values = conditions(entity, filters)
+    query = InBinary(lexical.as_query(grams))
+    values |= {"clinic": clinic_id, "entity": entity, "query": query, "limit": limit, "most": CANDIDATES}
+    values |= {"k1": K1, "b": B}
+    statement = sql.SQL(SHARING).format(condition=condition)
+    return dict(driver.cursor(binary=True).execute(statement, values).fetchall())
 
 
 def conditions(entity: Entity, filters: Filters) -> tuple[sql.Composable, dict[str, Any]]:
@@ -149,31 +144,24 @@ with near as materialized (
 select entity_id, distance + 0 from near order by distance, entity_id
 """
 
-ALL_SHARED: LiteralString = """
-select e.entity_id, array_send(e.grams)
-from aura_ops.search_texts as e
-where e.grams @> (%(mark)s || %(grams)s::int[])
-    and e.clinic_id = %(clinic)s and e.entity = %(entity)s{condition}
-order by cardinality(e.grams), e.entity_id
-limit %(most)s
-"""
-
-SOME_SHARED: LiteralString = """
-with counted as (
-    select holding.entity_id, sum(wanted.weight) as shared
-    from unnest(%(grams)s::int[], %(weights)s::float8[]) as wanted (gram, weight)
-    cross join lateral (
-        select e.entity_id
-        from aura_ops.search_texts as e
-        where e.grams @> array[%(mark)s::int, wanted.gram]
-            and e.clinic_id = %(clinic)s and e.entity = %(entity)s{condition}
-    ) as holding
-    group by holding.entity_id
-    order by shared desc, holding.entity_id
+# A vector of ones has the square root of their number as its length.
+SHARING: LiteralString = """
+with sharing as (
+    select e.entity_id, (e.grams <#> %(query)s::sparsevec) * -1 as shared, e.grams
+    from aura_ops.search_texts as e
+    where e.clinic_id = %(clinic)s and e.entity = %(entity)s{condition}
+    order by shared desc
     limit %(most)s
+),
+
+measured as (
+    select entity_id, shared, l2_norm(grams) ^ 2 as size, avg(l2_norm(grams) ^ 2) over () as usual
+    from sharing
+    where shared > 0
 )
 
-select t.entity_id, array_send(t.grams)
-from counted
-join aura_ops.search_texts as t on t.entity = %(entity)s and t.entity_id = counted.entity_id
+select entity_id, shared * (%(k1)s + 1) / (1 + %(k1)s * (1 - %(b)s + %(b)s * size / usual)) as score
+from measured
+order by score desc, entity_id
+limit %(limit)s
 """

@@ -1,6 +1,7 @@
-"""Character 3-grams of texts: how they are made, how a query's are weighed, and which texts share them.
+"""Character 3-grams of texts: how they are made, how a query's are weighed, and what of a text shares most with it.
 
-They need no word breaks, which Thai does not write, and no extension. Fusing them with vectors belongs to `search`.
+They need no word breaks, which Thai does not write, and no extension beside pgvector: a text is a sparse vector of
+ones, a query one of weights. Comparing them belongs to `legs`.
 """
 
 from __future__ import annotations
@@ -8,23 +9,21 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, LiteralString
-from uuid import UUID
 
 import psycopg
 
 if TYPE_CHECKING:
     import numpy as np
 
-# BM25's usual constants (Robertson and Zaragoza 2009), every gram counted once.
-K1, B = 1.2, 0.75
-RAREST = 6
-TELLING = 12
-UNLISTED = 64
-CANDIDATES = 300
+PLACES = 1 << 29
+"""Grams are hashed to so many places, the dimensions of the vectors."""
+MOST_PLACES = 16_000
+"""More a sparsevec does not hold. Of a text with more distinct grams, so many by hash, which is as good as by lot."""
 UNLISTED_SHARE = 1e-4
-INT4_OID = 23
+SAMPLE = 3_000
+FEWEST = 2
 ROLE = re.compile(r"^(?:customer|sales|ai_coach): ", re.MULTILINE)
 
 
@@ -33,118 +32,59 @@ def plain(text: str) -> str:
     return " ".join(ROLE.sub("", text).lower().split())
 
 
-def grams(text: str, clinic_id: UUID | None = None) -> np.ndarray:
-    """The distinct hashed 3-grams of a text as int32, in order; with a clinic, its own mark among them."""
-    return _distinct(_letters(text), clinic_id)
+def grams(text: str) -> np.ndarray:
+    """The distinct hashed 3-grams of a text, in order."""
+    letters, ends = _letters([text])
+    return _distinct(letters, ends)[0]
 
 
-def describe(text: str, clinic_id: UUID | None) -> tuple[str, bytes]:
-    """The language of a text, and its grams as PostgreSQL takes them."""
-    letters = _letters(text)
-    return _language(letters), to_int4_array(_distinct(letters, clinic_id))
-
-
-def _letters(text: str) -> np.ndarray:
-    import numpy as np
-
-    return np.frombuffer(f" {plain(text)} ".encode("utf-32-le"), np.uint32).astype(np.int64)
-
-
-def _distinct(letters: np.ndarray, clinic_id: UUID | None) -> np.ndarray:
-    import numpy as np
-
-    count = max(len(letters) - 2, 0)
-    hashed = np.empty(count + (clinic_id is not None), np.int32)
-    mixed = (letters[:count] * 1_000_003 + letters[1 : count + 1] * 10_007 + letters[2:]) * 0x9E3779B1
-    hashed[:count] = mixed >> 8
-    if clinic_id is not None:
-        hashed[count] = clinic_mark(clinic_id)
-    hashed.sort()  # np.unique takes four times as long on texts of this length
-    fresh = np.ones(len(hashed), bool)
-    fresh[1:] = hashed[1:] != hashed[:-1]
-    return hashed[fresh]
-
-
-def clinic_mark(clinic_id: UUID) -> int:
-    """A clinic as one more gram; two clinics may share one, so the clinic is compared as well."""
-    return int.from_bytes(clinic_id.bytes[:4], "big", signed=True) ^ 0x5EED
-
-
-def to_int4_array(values: np.ndarray) -> bytes:
-    """A one-dimensional int4[] as PostgreSQL sends it."""
-    import numpy as np
-
-    elements = np.full((len(values), 2), 4, ">i4")
-    elements[:, 1] = values
-    return struct.pack(">5i", 1, 0, INT4_OID, len(values), 1) + elements.tobytes()
-
-
-def from_int4_array(data: bytes) -> np.ndarray:
-    """The inverse of `to_int4_array`."""
-    import numpy as np
-
-    return np.frombuffer(data, ">i4", offset=20)[1::2]
+def describe(texts: Sequence[str]) -> list[tuple[str, bytes]]:
+    """The language of each text, and its grams as PostgreSQL takes them. All at once: six times as fast."""
+    if not texts:
+        return []
+    letters, ends = _letters(texts)
+    vectors = [to_sparsevec(found) for found in _distinct(letters, ends)]
+    return list(zip(_languages(letters, ends), vectors, strict=True))
 
 
 def language(text: str) -> str:
     """`th` or `en` where at least four fifths of the letters are that script's, else `mixed`."""
-    return _language(_letters(text))
+    return _languages(*_letters([text]))[0]
 
 
-def _language(letters: np.ndarray) -> str:
+def to_sparsevec(places: np.ndarray, values: np.ndarray | None = None) -> bytes:
+    """A vector as pgvector sends it: dimensions, how many are not zero, zero, these, their values (by default 1)."""
     import numpy as np
 
-    thai = np.count_nonzero((letters >= 0x0E00) & (letters < 0x0E80))
-    latin = np.count_nonzero((letters >= ord("a")) & (letters <= ord("z")))
-    if thai >= 4 * latin and thai:
-        return "th"
-    return "en" if latin >= 4 * thai else "mixed"
+    numbers = np.ones(len(places), ">f4") if values is None else values.astype(">f4")
+    return struct.pack(">3i", PLACES, len(places), 0) + places.astype(">i4").tobytes() + numbers.tobytes()
+
+
+def from_sparsevec(data: bytes) -> np.ndarray:
+    """The places of a vector that are not zero."""
+    import numpy as np
+
+    return np.frombuffer(data, ">i4", struct.unpack_from(">i", data, 4)[0], 12)
 
 
 def weights(driver: psycopg.Connection[Any], query: str) -> dict[int, float]:
-    """The query's grams with their inverse document frequencies, rarest first.
-
-    Frequencies are those of the last `analyze`; a gram that it does not list is rarer than all that it does.
-    """
-    wanted = {int(gram) for gram in grams(query)}
-    shares = dict(driver.execute(FREQUENCIES, {"grams": list(wanted)}).fetchall())
-    found = {gram: math.log1p(1 / shares.get(gram, UNLISTED_SHARE)) for gram in wanted}
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    """The query's grams with their inverse document frequencies; one that is not listed is rarer than all that are."""
+    wanted = grams(query).tolist()
+    listed = driver.execute("select gram, share from aura_ops.search_grams where gram = any(%s)", (wanted,))
+    shares = dict(listed.fetchall())
+    return {gram: math.log1p(1 / shares.get(gram, UNLISTED_SHARE)) for gram in wanted}
 
 
-def scores(documents: Mapping[Any, np.ndarray], query: Mapping[int, float]) -> dict[Any, float]:
-    """BM25 of each document's grams for the query's weights."""
+def as_query(query: Mapping[int, float]) -> bytes:
+    """Weights as a vector. Expects `weights`' order."""
     import numpy as np
 
-    if not documents:
-        return {}
-    wanted = np.array(sorted(query), np.int32)
-    values = np.array([query[int(gram)] for gram in wanted])
-    average = sum(map(len, documents.values())) / len(documents)
-    found = {}
-    for key, own in documents.items():
-        matched = values[np.isin(wanted, own)].sum()
-        found[key] = float(matched * (K1 + 1) / (1 + K1 * (1 - B + B * len(own) / average)))
-    return found
+    return to_sparsevec(np.fromiter(query, np.int64)[:MOST_PLACES], np.fromiter(query.values(), float)[:MOST_PLACES])
 
 
 def overlap(text: str, query: Mapping[int, float]) -> float:
     """The weight of the query's grams that a piece of text holds."""
-    return sum(query.get(int(gram), 0.0) for gram in grams(text))
-
-
-def rarest(query: Mapping[int, float], count: int = RAREST) -> list[int]:
-    """The grams that tell most; expects `weights`' order."""
-    return list(query)[:count]
-
-
-def telling(query: Mapping[int, float]) -> dict[int, float]:
-    """The grams whose texts are counted: the rarest that are listed, and those that are not: some of these are in no
-    text at all, and all are cheap to look up. Expects `weights`' order."""
-    unlisted = math.log1p(1 / UNLISTED_SHARE)
-    rare = [gram for gram, weight in query.items() if weight >= unlisted][:UNLISTED]
-    listed = [gram for gram, weight in query.items() if weight < unlisted][:TELLING]
-    return {gram: query[gram] for gram in rare + listed}
+    return sum(query.get(gram, 0.0) for gram in grams(text).tolist())
 
 
 def best_line(lines: Iterable[str], query: Mapping[int, float]) -> str:
@@ -152,12 +92,66 @@ def best_line(lines: Iterable[str], query: Mapping[int, float]) -> str:
     return max(lines, key=lambda line: overlap(line, query), default="")
 
 
-FREQUENCIES: LiteralString = """
-select common.gram, common.share
-from pg_stats as s
-cross join lateral unnest(
-    s.most_common_elems::text::int[], s.most_common_elem_freqs
-) as common (gram, share)
-where s.schemaname = 'aura_ops' and s.tablename = 'search_texts' and s.attname = 'grams'
-    and common.gram = any(%(grams)s)
+def count_grams(driver: psycopg.Connection[Any]) -> None:
+    """Count anew, in a sample of all texts, how many hold each gram."""
+    import numpy as np
+
+    driver.execute("lock table aura_ops.search_grams in share row exclusive mode")
+    texts = [from_sparsevec(row[0]) for row in driver.cursor(binary=True).execute(SAMPLED, {"sample": SAMPLE})]
+    driver.execute("delete from aura_ops.search_grams")
+    if not texts:
+        return
+    found, counts = np.unique(np.concatenate(texts), return_counts=True)
+    several = counts >= FEWEST
+    shares = (counts[several] / len(texts)).tolist()
+    with driver.cursor().copy("copy aura_ops.search_grams from stdin (format binary)") as copy:
+        copy.set_types(["int4", "float4"])
+        for row in zip(found[several].tolist(), shares, strict=True):
+            copy.write_row(row)
+
+
+def _letters(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The code points of all texts in a row, and where each text ends."""
+    import numpy as np
+
+    spaced = [f" {plain(text)} " for text in texts]
+    points = np.frombuffer("".join(spaced).encode("utf-32-le"), np.uint32).astype(np.int64)
+    return points, np.cumsum([len(text) for text in spaced])
+
+
+def _distinct(letters: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
+    """The grams of each text, sorted, each once. No gram reaches from a text into the next one."""
+    import numpy as np
+
+    starts = np.concatenate(([0], ends[:-1]))
+    mixed = (letters[:-2] * 1_000_003 + letters[1:-1] * 10_007 + letters[2:]) * 0x9E3779B1
+    hashed = (mixed >> 8 & PLACES - 1).astype(np.int32)
+    found = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        own = np.sort(hashed[start : max(end - 2, start)])
+        fresh = np.ones(len(own), bool)
+        fresh[1:] = own[1:] != own[:-1]
+        found.append(own[fresh][:MOST_PLACES])
+    return found
+
+
+def _languages(letters: np.ndarray, ends: np.ndarray) -> list[str]:
+    import numpy as np
+
+    starts = np.concatenate(([0], ends[:-1]))
+    thai = np.add.reduceat((letters >= 0x0E00) & (letters < 0x0E80), starts, dtype=np.int64).tolist()
+    latin = np.add.reduceat((letters >= ord("a")) & (letters <= ord("z")), starts, dtype=np.int64).tolist()
+    return [
+        "th" if some >= 4 * others and some else "en" if others >= 4 * some else "mixed"
+        for some, others in zip(thai, latin, strict=True)
+    ]
+
+
+# Whole pages at random, as `analyze` takes them.
+SAMPLED: LiteralString = """
+select grams
+from aura_ops.search_texts
+tablesample system (
+    least(100, 100.0 * %(sample)s / greatest(1, (select count(*) from aura_ops.search_texts)))
+) repeatable (1)
 """

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import LiteralString
 
 import sqlalchemy
 from sqlalchemy import text
@@ -21,6 +22,7 @@ from bn_aura_pipelines.database.views import note_materialization
 from bn_aura_pipelines.embeddings import leases, ledger
 from bn_aura_pipelines.embeddings.dispatch import Dispatcher
 from bn_aura_pipelines.embeddings.indexes import keep_indexes
+from bn_aura_pipelines.embeddings.lexical import count_grams
 from bn_aura_pipelines.embeddings.limits import Budget
 from bn_aura_pipelines.embeddings.pipeline import Pipeline, Work
 from bn_aura_pipelines.embeddings.providers import EmbeddingProvider, Entity, ProviderUnusable
@@ -29,6 +31,10 @@ log = logging.getLogger(__name__)
 
 NO_BUDGET = Budget()
 CACHE_DAYS = 90
+
+TEXTS_AND_GRAMS: LiteralString = """
+select (select count(*) from aura_ops.search_texts), exists (select from aura_ops.search_grams)
+"""
 
 
 @dataclass(frozen=True)
@@ -138,9 +144,11 @@ def note_sync(connection: sqlalchemy.Connection, entity: Entity, model: str) -> 
 
 
 def tidy_search(connection: sqlalchemy.Connection, rows: int) -> None:
-    """Put new grams where searches find them at once, and count anew how frequent they are after many."""
+    """After many rows, or a share of all, count anew how frequent each gram is and how the vectors are spread."""
     driver = psycopg_connection(connection)
-    driver.execute("select gin_clean_pending_list('aura_ops.search_texts_grams_idx')")
+    texts, counted = driver.execute(TEXTS_AND_GRAMS).fetchone() or (0, False)
+    if rows >= min(ledger.MANY, texts / 10) or not counted:
+        count_grams(driver)
     if rows >= ledger.MANY:
         driver.execute("analyze aura_ops.search_texts, aura_ops.embeddings")
 

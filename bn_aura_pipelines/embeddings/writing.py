@@ -88,11 +88,12 @@ def settle(
 
 def _copy(driver: psycopg.Connection[Any], outcomes: Sequence[Outcome]) -> None:
     driver.execute(BATCH)
+    searched = iter(describe([one.document.text for one in outcomes if one.vector]))
     with driver.cursor().copy("copy pg_temp.embedding_batch from stdin (format binary)") as copy:
         copy.set_types(COPIED)
         for one in outcomes:
             document = one.document
-            language, grams = describe(document.text, document.clinic_id) if one.vector else (None, None)
+            language, grams = next(searched) if one.vector else (None, None)
             copy.write_row(
                 (
                     document.entity_id.bytes,
@@ -142,8 +143,8 @@ create temporary table if not exists embedding_batch (
     cost_usd float8 not null,
     embedding halfvec(768),
     language text,
-    grams int[]
-) on commit delete rows
+    grams sparsevec
+) with (toast_tuple_target = 8160) on commit delete rows
 """
 
 KNOWN: LiteralString = """

@@ -14,6 +14,7 @@ from bn_aura_pipelines.embeddings import lexical
 from bn_aura_pipelines.embeddings.legs import INDEXED, NO_FILTERS, alike, nearest
 from bn_aura_pipelines.embeddings.offline import OfflineEmbedder
 from bn_aura_pipelines.embeddings.sync import sync
+from bn_aura_pipelines.embeddings.writing import to_halfvec
 from bn_aura_pipelines_tests.benchmarks.embedding_rows import AS_OF, add_conversations, execute, fresh_database
 from bn_aura_pipelines_tests.benchmarks.search_labels import measure_labels
 
@@ -56,7 +57,7 @@ def measure_search(database: Database, model: str, report: Callable[[str], None]
             for _ in range(TIMED_QUERIES if timed else OTHER_QUERIES):
                 text = f"{chance.choice(TOPICS)} {chance.choice(PLACES)} {chance.choice(ASKED)}"
                 query = embedder.vectors([text])[0]
-                written = str(query.tolist())
+                written = to_halfvec(query[None])[0]
                 begun = time.perf_counter()
                 found = nearest(driver, clinic_id, "conversation", model, written, NO_FILTERS, NEIGHBOURS)
                 semantic.append(1e3 * (time.perf_counter() - begun))

@@ -6,7 +6,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from bn_aura_pipelines.database.connections import Database
+from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.embeddings import lexical
 from bn_aura_pipelines.embeddings.indexes import keep_indexes
 from bn_aura_pipelines.embeddings.legs import Filters
@@ -128,13 +128,42 @@ def test_fusion_weighs_the_legs() -> None:
     assert fused[b] > fused[a]
 
 
-def test_grams_come_back_from_their_binary_form() -> None:
+def test_grams_come_back_from_their_binary_form_and_are_the_same_alone_and_among_others() -> None:
     chance = random.Random(1)
-    for _ in range(20):
-        text = "".join(chance.choice("กขคabc ") for _ in range(50))
-        found = lexical.grams(text, CLINIC)
-        assert np.array_equal(lexical.from_int4_array(lexical.to_int4_array(found)), found)
-        assert lexical.clinic_mark(CLINIC) in found
+    texts = ["".join(chance.choice("กขคabc 😀") for _ in range(chance.randint(0, 60))) for _ in range(40)]
+    described = lexical.describe(texts)
+    for text, (language, vector) in zip(texts, described, strict=True):
+        found = lexical.grams(text)
+        assert np.array_equal(lexical.from_sparsevec(vector), found)
+        assert language == lexical.language(text)
+        assert np.array_equal(found, np.unique(found))
+    assert sum(map(len, map(lexical.grams, texts))) > 500
+
+
+def test_a_text_of_more_grams_than_a_vector_holds_is_found(clinic: Database) -> None:
+    chance = random.Random(2)
+    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 3_000)]
+    long = "".join(chance.choice(letters) for _ in range(40_000))
+    said = add_conversation(clinic, [("customer", long, moment(2))])
+    sync(clinic, "conversation", moment(20), OfflineEmbedder())
+    assert find(clinic, long[20_000:20_040], mode="lexical")[0].entity_id == said
+
+
+def test_scores_are_bm25s(clinic: Database, said: dict[str, UUID]) -> None:
+    """Held against the formula, written out, over the texts themselves."""
+    query = "โบท็อกซ์ ราคาเท่าไหร่คะ skin"
+    with clinic.begin() as connection:
+        weights = lexical.weights(psycopg_connection(connection), query)
+    own = {name: set(lexical.grams(f"สวัสดีค่ะ {text}").tolist()) for name, text in SAID.items()}
+    sharing = {name: grams for name, grams in own.items() if grams & weights.keys()}
+    usual = sum(map(len, sharing.values())) / len(sharing)
+    expected = {
+        said[name]: sum(weights.get(gram, 0) for gram in grams) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * len(grams) / usual))
+        for name, grams in sharing.items()
+    }
+    hits = find(clinic, query, mode="lexical")
+    assert {hit.entity_id: hit.score for hit in hits} == pytest.approx(expected, rel=1e-4)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
 @pytest.mark.parametrize(
