@@ -18,6 +18,8 @@ from playwright.sync_api import Browser, sync_playwright
 from bn_aura_pipelines.database.connections import Database, open_database
 from bn_aura_pipelines.database.migrations import migrate
 from bn_aura_pipelines.settings import Settings
+from bn_aura_pipelines.sources.sample.generate import generate
+from bn_aura_pipelines_tests.sample_runs import NOW, make_recognisable, materialize
 
 _number = itertools.count()
 
@@ -79,6 +81,37 @@ def database(server: Database, template: str) -> Iterator[Database]:
     clone_ = clone(server, template)
     yield clone_
     drop(server, clone_)
+
+
+@pytest.fixture(scope="session")
+def sample(server: Database, template: str) -> Iterator[str]:
+    """The name of a database with the sample clinic, to clone."""
+    database = clone(server, template)
+    generate(database, 400, NOW, seed=7)
+    with database.begin() as connection:
+        make_recognisable(connection)
+    database.engine.dispose()
+    assert database.url.database is not None
+    yield database.url.database
+    drop(server, database)
+
+
+@pytest.fixture(scope="session")
+def sample_after_a_run(server: Database, sample: str) -> Iterator[str]:
+    """The same after a run about now, to clone."""
+    database = clone(server, sample)
+    materialize(database, NOW)
+    database.engine.dispose()
+    assert database.url.database is not None
+    yield database.url.database
+    drop(server, database)
+
+
+@pytest.fixture
+def finished(server: Database, sample_after_a_run: str) -> Iterator[Database]:
+    database = clone(server, sample_after_a_run)
+    yield database
+    drop(server, database)
 
 
 @pytest.fixture

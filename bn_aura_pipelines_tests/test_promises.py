@@ -6,25 +6,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import dagster as dg
 import pytest
 import sqlalchemy
 
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.database.resource import Aura
-from bn_aura_pipelines.definitions import build_definitions
-from bn_aura_pipelines.orchestration.jobs import REFRESH_EVERYTHING
-from bn_aura_pipelines.settings import get_settings
-from bn_aura_pipelines.sources.sample.generate import generate
 from bn_aura_pipelines_tests.conftest import clone, drop
+from bn_aura_pipelines_tests.sample_runs import NOW, materialize, url_of
 
-NOW = datetime.fromisoformat("2026-06-01T00:00:00+07:00")
 PAST = datetime.fromisoformat("2026-02-01T00:00:00+07:00")
 
 # What an installation notes for itself and no reader sees: when something was done, and hints that spare work.
@@ -63,35 +56,6 @@ BY_CLINIC = """
 """
 
 
-@pytest.fixture(scope="module")
-def sample(server: Database, template: str) -> Iterator[str]:
-    """The name of a database with the sample clinic, to clone."""
-    database = clone(server, template)
-    generate(database, 400, NOW, seed=7)
-    database.engine.dispose()
-    assert database.url.database is not None
-    yield database.url.database
-    drop(server, database)
-
-
-@pytest.fixture(scope="module")
-def sample_after_a_run(server: Database, sample: str) -> Iterator[str]:
-    """The same after a run about now, to clone."""
-    database = clone(server, sample)
-    materialize(database, NOW)
-    database.engine.dispose()
-    assert database.url.database is not None
-    yield database.url.database
-    drop(server, database)
-
-
-@pytest.fixture
-def finished(server: Database, sample_after_a_run: str) -> Iterator[Database]:
-    database = clone(server, sample_after_a_run)
-    yield database
-    drop(server, database)
-
-
 @pytest.fixture
 def clinic(server: Database, sample: str) -> Iterator[Database]:
     database = clone(server, sample)
@@ -108,21 +72,6 @@ def cut_off(server: Database, sample: str) -> Iterator[Database]:
             connection.execute(sqlalchemy.text(statement), {"moment": PAST})
     yield database
     drop(server, database)
-
-
-def url_of(database: Database) -> str:
-    return database.url.render_as_string(hide_password=False)
-
-
-def materialize(database: Database, as_of: datetime) -> None:
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as home:
-        patch.setenv("BN_AURA_DATABASE_URL", url_of(database))
-        patch.setenv("BN_AURA_HOME", home)
-        get_settings.cache_clear()
-        job = build_definitions(Aura(as_of=as_of.isoformat())).resolve_job_def(REFRESH_EVERYTHING)
-        with dg.DagsterInstance.ephemeral() as instance:
-            assert job.execute_in_process(instance=instance).success
-    get_settings.cache_clear()
 
 
 def contents(database: Database, row_versions: bool = False) -> dict[str, tuple[int, str | None]]:

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from dagster import AssetExecutionContext, OpExecutionContext
 
 
-TURN = text("select pg_advisory_xact_lock(hashtextextended(:name, 0))")
+TURN = text("""
+    select
+        pg_advisory_xact_lock_shared(hashtextextended('bn_aura assets', 0)),
+        pg_advisory_xact_lock(hashtextextended(:name, 0))
+""")
+ALONE = text("select pg_advisory_xact_lock(hashtextextended('bn_aura assets', 0))")
 
 
 class Aura(dg.ConfigurableResource):
@@ -81,6 +86,13 @@ class Aura(dg.ConfigurableResource):
                 yield connection
         finally:
             database.engine.dispose()
+
+    @contextmanager
+    def begin_alone(self) -> Iterator[sqlalchemy.Connection]:
+        """One transaction in which no asset writes: it begins when those under way have ended, and others wait."""
+        with self.connect() as connection:
+            connection.execute(ALONE)
+            yield connection
 
 
 def parse_moment(value: str) -> datetime:

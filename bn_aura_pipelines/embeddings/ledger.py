@@ -134,6 +134,7 @@ with source as (
     from {table} as s
     {joins}
     where s.created_at < %(moment)s
+        and not exists (select from aura_ops.erased_subjects as e where e.subject = uuid_hash_extended(s.id, 0))
 ),
 
 known as (

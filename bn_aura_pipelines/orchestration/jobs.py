@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from bn_aura_pipelines.orchestration.automation import CALENDAR, DATA, FOLLOWS
+from bn_aura_pipelines.orchestration.ops import erase_people
 
 REFRESH_EVERYTHING = "refresh_everything"
 BUSINESS_TIME = "Asia/Bangkok"
@@ -76,7 +77,15 @@ decide_about_leads = _job(
     tags=FIRST,
 )
 
-jobs = [refresh_everything, refresh_language, check_churn, refresh_marts, train_models, decide_about_leads]
+jobs = [
+    refresh_everything,
+    refresh_language,
+    check_churn,
+    refresh_marts,
+    train_models,
+    decide_about_leads,
+    erase_people,
+]
 
 
 def _schedule(name: str, job: Any, cron: str, description: str) -> dg.ScheduleDefinition:

@@ -1,4 +1,4 @@
-"""What follows events: changed tables of the application, new leads, drift. What each decides is a plain function."""
+"""What follows events: changed tables, new leads, drift, requests to be forgotten. What each decides is a function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from sqlalchemy import text
 
 from bn_aura_pipelines.database.resource import Aura
 from bn_aura_pipelines.orchestration.automation import CALENDAR, FOLLOWS, follow_data
+from bn_aura_pipelines.orchestration.erasure import pending_requests
 from bn_aura_pipelines.orchestration.jobs import FIRST, LAST, decide_about_leads, train_models
+from bn_aura_pipelines.orchestration.ops import erase_people
 from bn_aura_pipelines.sources.assets import APPLICATION
 from bn_aura_pipelines.sources.versions import Seen, data_versions
 
@@ -125,6 +127,23 @@ def retrain_on_drift(context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequ
     return requests or dg.SkipReason("No score has drifted.")
 
 
+@dg.sensor(
+    name="erase_on_request",
+    job=erase_people,
+    minimum_interval_seconds=300,
+    description="Carries out new requests of `data_deletion_requests`: everything we hold about the person goes. A run "
+    "that failed is tried again after an hour.",
+)
+def erase_on_request(context: dg.SensorEvaluationContext, aura: Aura) -> dg.RunRequest | dg.SkipReason:
+    with aura.connect() as connection:
+        _give_up_in_time(connection)
+        requests = pending_requests(connection)
+    if not requests:
+        return dg.SkipReason("Nobody has asked to be forgotten.")
+    hour = f"{datetime.now(UTC):%Y-%m-%d %H}"
+    return dg.RunRequest(run_key=f"erase {_digest([one.key for one in requests])} {hour}", tags=FIRST)
+
+
 def _give_up_in_time(connection: sqlalchemy.Connection) -> None:
     connection.exec_driver_sql(f"set local statement_timeout = '{MOST_SECONDS}s'")
 
@@ -133,4 +152,4 @@ def _digest(names: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
 
 
-sensors = [follow_data, watch_application_tables, decide_about_new_leads, retrain_on_drift]
+sensors = [follow_data, watch_application_tables, decide_about_new_leads, retrain_on_drift, erase_on_request]

@@ -1,14 +1,15 @@
 """One view per table of the contract, `aura_staging.source_*`: the same columns and types on every installation.
 
-Columns and tables that an installation lacks are typed nulls and empty relations. What the columns mean, and what was
-visible at a moment, is the business of `dbt_like_views/staging`, which reads these.
+Columns and tables that an installation lacks are typed nulls and empty relations; rows about people who asked to be
+forgotten are not shown. What the columns mean, and what was visible at a moment, is the business of
+`dbt_like_views/staging`, which reads these.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import sqlalchemy
@@ -32,6 +33,10 @@ PG_TYPES: Mapping[ColumnType, str] = {
     "jsonb": "jsonb",
     "text[]": "text[]",
 }
+ERASABLE = ("customers", "sales_leads", "customer_conversations", "appointments")
+NOT_ERASED: LiteralString = """not exists (
+    select from aura_ops.erased_subjects as e where e.subject = uuid_hash_extended({column}, 0)
+)"""
 
 
 def source_relation(table: SourceTable) -> str:
@@ -48,20 +53,34 @@ def build_source_relations(connection: sqlalchemy.Connection) -> list[str]:
     actual = read_columns(connection)
     built = []
     for table in TABLES:
-        query = _query(table, actual.get(table.name)).as_string(driver)
+        query = source_query(table, actual.get(table.name)).as_string(driver)
         if _build(driver, source_relation(table), query, _comment(table, table.name in actual)):
             built.append(source_relation(table))
     return built
 
 
-def _query(table: SourceTable, actual: Mapping[str, ActualColumn] | None) -> sql.Composed:
+def source_query(
+    table: SourceTable, actual: Mapping[str, ActualColumn] | None, with_erased: bool = False
+) -> sql.Composed:
+    """The table in the contract's columns and types; `with_erased` also rows about people who were erased."""
     columns = sql.SQL(", ").join(
         sql.SQL("{} as {}").format(_expression(column, (actual or {}).get(column.name)), sql.Identifier(column.name))
         for column in table.exposed_columns
     )
     if actual is None:
         return sql.SQL("select {} where false").format(columns)
-    return sql.SQL("select {} from {} as t").format(columns, sql.Identifier("public", table.name))
+    query = sql.SQL("select {} from {} as t").format(columns, sql.Identifier("public", table.name))
+    # One condition a column: each becomes an anti-join, where a single one over several columns would be a loop.
+    shown = [
+        sql.SQL(NOT_ERASED).format(column=sql.Identifier("t", name)) for name in _about_people(table) if name in actual
+    ]
+    return query if with_erased or not shown else query + sql.SQL(" where ") + sql.SQL(" and ").join(shown)
+
+
+def _about_people(table: SourceTable) -> list[str]:
+    """The columns that name somebody's record: their own id, or what refers to it."""
+    own = ["id"] if table.name in ERASABLE else []
+    return own + [column.name for column in table.columns if column.references in ERASABLE]
 
 
 def _expression(column: Column, actual: ActualColumn | None) -> sql.Composed:
