@@ -160,7 +160,8 @@ FIGURES = (
         *_mart(
             "voice_topics",
             *("topic", "conversations_28d", "concerns_28d", "signals_28d", "analysed_28d", "share_28d"),
-            *("share_before", "change", "z_score", "is_significant", "example_quotes"),
+            *("share_before", "change", "z_score", "is_significant"),
+            *("example_quote_1", "example_quote_2", "example_quote_3"),
             order="t.share_28d desc nulls last, t.topic",
         ),
     ),

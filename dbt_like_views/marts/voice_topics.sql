@@ -19,7 +19,9 @@
 -- change: share_28d - share_before
 -- z_score: the change in standard errors of two equal shares; null where there is no change to speak of
 -- is_significant: whether chance alone would hardly (5 % over all topics of a clinic) give such a change
--- example_quotes: up to three sentences of the last 28 days, the newest first, without personal data
+-- example_quote_1: the newest sentence of the last 28 days in which it stands, without personal data; null without one
+-- example_quote_2: the one before
+-- example_quote_3: the one before that
 with analysed as (
     select
         a.clinic_id,
@@ -188,5 +190,7 @@ select
     z_score,
     -- Two-sided 5 % over at most 22 topics (Bonferroni): the normal quantile of 1 - .05 / 44.
     coalesce(abs(z_score) > 3.05, false) as is_significant,
-    example_quotes
+    example_quotes[1] as example_quote_1,
+    example_quotes[2] as example_quote_2,
+    example_quotes[3] as example_quote_3
 from tested
