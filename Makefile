@@ -29,9 +29,10 @@ check: install  ## lint, types, floors, SQL style, definitions
 	@$(BIN)/sqlfluff lint --processes 2 sql dbt_like_views
 	@DAGSTER_HOME=$$(mktemp -d) $(BIN)/dagster definitions validate -w workspace.yaml --log-level warning
 
-docs: install  ## docs/tables.md from the database's own comments, and the snapshot of the definitions
+docs: install  ## docs/tables.md from the database's own comments, and the snapshots of the definitions and of the marts' columns
 	@UPDATE_DOCS=1 $(BIN)/python -m pytest -q bn_aura_pipelines_tests/test_documentation.py -k page
 	@UPDATE_DOCS=1 $(BIN)/python -m pytest -q bn_aura_pipelines_tests/orchestration/test_definitions.py -k snapshot
+	@UPDATE_DOCS=1 $(BIN)/python -m pytest -q bn_aura_pipelines_tests/marts/test_public_schema.py -k promised
 
 up: install  ## Dagster UI on :3000
 	@$(BIN)/bn-aura up
