@@ -13,7 +13,7 @@ with visits as (
         *,
         (appointment_date + start_time) at time zone 'Asia/Bangkok' as visit_at
     from aura_staging.source_appointments
-    where created_at < aura_ops.as_of()
+    where created_at < (select aura_ops.as_of())
 )
 
 select
@@ -25,12 +25,12 @@ select
     visit_at,
     appointment_date as visit_date,
     case
-        when visit_at >= aura_ops.as_of() then 'scheduled'
+        when visit_at >= (select aura_ops.as_of()) then 'scheduled'
         when status in ('completed', 'cancelled', 'no_show') then status
         else 'scheduled'
     end as status,
     case when jsonb_typeof(treatment_ids) = 'array' then treatment_ids else '[]'::jsonb end as treatment_ids,
     total_price as total_price_thb,
-    case when visit_at < aura_ops.as_of() and status = 'completed' then total_price else 0 end as revenue_thb,
+    case when visit_at < (select aura_ops.as_of()) and status = 'completed' then total_price else 0 end as revenue_thb,
     created_at
 from visits

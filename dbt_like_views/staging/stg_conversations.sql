@@ -27,4 +27,4 @@ left join lateral (
     from aura_staging.stg_messages as said
     where said.conversation_id = c.id
 ) as m on true
-where c.created_at < aura_ops.as_of()
+where c.created_at < (select aura_ops.as_of())

@@ -31,4 +31,4 @@ select
     case when jsonb_typeof(tags) = 'array' then tags else '[]'::jsonb end as tags,
     created_at
 from aura_staging.source_customers
-where created_at < aura_ops.as_of()
+where created_at < (select aura_ops.as_of())

@@ -12,11 +12,11 @@
 with leads as (
     select
         l.*,
-        l.updated_at >= aura_ops.as_of() as changed_later,
+        l.updated_at >= (select aura_ops.as_of()) as changed_later,
         c.id as known_customer_id
     from aura_staging.source_sales_leads as l
-    left join aura_staging.source_customers as c on l.customer_id = c.id and c.created_at < aura_ops.as_of()
-    where l.created_at < aura_ops.as_of()
+    left join aura_staging.source_customers as c on l.customer_id = c.id and c.created_at < (select aura_ops.as_of())
+    where l.created_at < (select aura_ops.as_of())
 )
 
 select
@@ -31,7 +31,7 @@ select
     case
         when changed_later then 'new'
         when status not in ('cold', 'warm', 'hot') then status
-        when last_contacted_at < aura_ops.as_of() then 'contacted'
+        when last_contacted_at < (select aura_ops.as_of()) then 'contacted'
         else 'new'
     end as stage,
     case when changed_later then created_at else greatest(updated_at, created_at) end as stage_changed_at,
@@ -40,7 +40,7 @@ select
     estimated_value as estimated_value_thb,
     score,
     nullif(trim(notes), '') as notes,
-    case when last_contacted_at < aura_ops.as_of() then last_contacted_at end as last_contacted_at,
+    case when last_contacted_at < (select aura_ops.as_of()) then last_contacted_at end as last_contacted_at,
     case when jsonb_typeof(metadata) = 'object' then metadata else '{}'::jsonb end as metadata,
     created_at
 from leads

@@ -20,7 +20,7 @@ with elements as (
     cross join lateral jsonb_array_elements(
         case when jsonb_typeof(c.messages) = 'array' then c.messages else '[]'::jsonb end
     ) with ordinality as element (value, position)
-    where c.created_at < aura_ops.as_of() and jsonb_typeof(element.value) = 'object'
+    where c.created_at < (select aura_ops.as_of()) and jsonb_typeof(element.value) = 'object'
 )
 
 select
@@ -37,4 +37,4 @@ where
     role in ('sales', 'customer', 'ai_coach')
     and content_type = 'string'
     and content <> ''
-    and sent_at < aura_ops.as_of()
+    and sent_at < (select aura_ops.as_of())
