@@ -6,7 +6,7 @@ import csv
 import logging
 import sys
 import warnings
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -151,6 +151,22 @@ def up(port: int, api_port: int, host: str, paused: bool) -> None:
     from bn_aura_pipelines.orchestration.serving import serve
 
     sys.exit(serve(opened(), get_settings(), host, port, api_port, click.echo, paused=paused))
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def housekeeping(dry_run: bool) -> None:
+    """Delete runs, messages, audits and quarantine that are past their time; say what PostgreSQL should tidy."""
+    from bn_aura_pipelines.orchestration.instance import open_instance
+    from bn_aura_pipelines.orchestration.ops import keep_house
+
+    database = opened()
+    with open_instance(database, get_settings()) as instance:
+        found, advice = keep_house(database, get_settings(), instance, datetime.now(UTC), dry_run)
+    for name, rows in found.items():
+        click.echo(f"{'would go' if dry_run else 'gone'}  {name:<40} {rows:>10,}")
+    for line in advice:
+        click.echo(f"worth doing  {line}")
 
 
 @cli.command()

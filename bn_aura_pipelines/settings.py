@@ -119,6 +119,33 @@ class Settings(BaseSettings):
         default=None, description="Signs the links to unsubscribe; any long random text, and for ever the same."
     )
 
+    alert_email: str | None = Field(
+        default=None,
+        description="Who is told by e-mail of runs that failed; needs RESEND_API_KEY and BN_AURA_EMAIL_FROM.",
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        default=None, description="A Slack-compatible webhook that is told of runs that failed."
+    )
+    ui_url: str = Field(
+        default="http://127.0.0.1:3000", description="Where people reach the Dagster UI: links in alerts lead there."
+    )
+    keep_runs_days: int = Field(
+        default=30, ge=1, description="Days that Dagster's runs are kept, with their events, check results and ticks."
+    )
+    keep_quarantine_days: int = Field(default=90, ge=1, description="Days that rows which could not load are kept.")
+    keep_letters_days: int = Field(
+        default=90, ge=2, description="Days that the text of a letter is kept after it was sent or given up."
+    )
+    keep_messages_days: int = Field(
+        default=730, ge=90, description="Days that it is kept which message went to whom, and what became of it."
+    )
+    keep_notifications_days: int = Field(default=365, ge=1, description="Days that notifications are kept.")
+    keep_api_reads_days: int = Field(default=365, ge=1, description="Days that it is kept who read whom in the API.")
+    keep_alerts_days: int = Field(default=90, ge=1, description="Days that failures are kept after they last came.")
+    keep_figures_days: int = Field(
+        default=730, ge=31, description="Days that daily figures about the pipelines themselves are kept."
+    )
+
     @property
     def home_path(self) -> Path:
         """`home` as an absolute path, created if it is missing."""

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from bn_aura_pipelines.orchestration.automation import CALENDAR, DATA, FOLLOWS
-from bn_aura_pipelines.orchestration.ops import erase_people
+from bn_aura_pipelines.orchestration.ops import erase_people, keep_house_job
 
 REFRESH_EVERYTHING = "refresh_everything"
 BUSINESS_TIME = "Asia/Bangkok"
@@ -84,6 +84,7 @@ jobs = [
     refresh_marts,
     train_models,
     decide_about_leads,
+    keep_house_job,
     erase_people,
 ]
 
@@ -110,4 +111,10 @@ schedules = [
     ),
     _schedule("refresh_marts_nightly", refresh_marts, "0 2 * * *", "Nightly at 02:00 in Bangkok: every mart."),
     _schedule("train_models_weekly", train_models, "0 3 * * 0", "Sundays at 03:00 in Bangkok: every model."),
+    _schedule(
+        "keep_house_weekly",
+        keep_house_job,
+        "0 5 * * 0",
+        "Sundays at 05:00 in Bangkok: what is past its time is deleted.",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""What follows events: changed tables, new leads, drift, requests to be forgotten. What each decides is a function."""
+"""What follows events: changed tables, new leads, drift, requests, failures. What each decides is a plain function."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import dagster as dg
 from sqlalchemy import text
 
 from bn_aura_pipelines.database.resource import Aura
+from bn_aura_pipelines.orchestration.alerts import NotTold, channels, failures_of, note, tell_due
 from bn_aura_pipelines.orchestration.automation import CALENDAR, FOLLOWS, follow_data
 from bn_aura_pipelines.orchestration.erasure import pending_requests
 from bn_aura_pipelines.orchestration.jobs import FIRST, LAST, decide_about_leads, train_models
@@ -28,6 +29,7 @@ DATA_VERSION = "dagster/data_version"
 MOST_SECONDS = 45
 """A sensor has sixty seconds; past these its query is given up and the tick says so."""
 MOST_LEADS = 1000
+MOST_RUNS = 100
 HOLDS = "_still_holds"
 
 UNSCORED_LEADS = text("""
@@ -144,6 +146,36 @@ def erase_on_request(context: dg.SensorEvaluationContext, aura: Aura) -> dg.RunR
     return dg.RunRequest(run_key=f"erase {_digest([one.key for one in requests])} {hour}", tags=FIRST)
 
 
+@dg.sensor(
+    name="tell_failures",
+    minimum_interval_seconds=30,
+    description="Tells of runs that failed, in the log, by e-mail, by webhook: grouped by what failed and why, again "
+    "after six hours at the earliest, at most twelve messages an hour.",
+)
+def tell_failures(context: dg.SensorEvaluationContext, aura: Aura) -> dg.SkipReason:
+    now = datetime.now(UTC)
+    since = datetime.fromisoformat(context.cursor) if context.cursor else now
+    records = context.instance.get_run_records(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since),
+        limit=MOST_RUNS,
+        ascending=True,
+        order_by="update_timestamp",
+    )
+    failures = [one for record in records for one in failures_of(context.instance, record, aura.settings.ui_url)]
+    with aura.connect() as connection:
+        note(connection, failures)
+    context.update_cursor((records[-1].update_timestamp if records else since).isoformat())
+    said = [f"{len(failures)} new failures"]
+    for channel, tell in channels(aura.settings).items():
+        try:
+            with aura.connect() as connection:
+                said.append(f"{channel}: {tell_due(connection, channel, tell, now)} told")
+        except (NotTold, OSError) as error:
+            said.append(f"{channel}: not told ({error}), tried again")
+            context.log.warning(said[-1])
+    return dg.SkipReason("; ".join(said))
+
+
 def _give_up_in_time(connection: sqlalchemy.Connection) -> None:
     connection.exec_driver_sql(f"set local statement_timeout = '{MOST_SECONDS}s'")
 
@@ -152,4 +184,11 @@ def _digest(names: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
 
 
-sensors = [follow_data, watch_application_tables, decide_about_new_leads, retrain_on_drift, erase_on_request]
+sensors = [
+    follow_data,
+    watch_application_tables,
+    decide_about_new_leads,
+    retrain_on_drift,
+    erase_on_request,
+    tell_failures,
+]
