@@ -157,8 +157,9 @@ def marts(customers: int) -> None:
 @click.option("--customers", type=int, default=1_000_000, show_default=True, help="Customers to decide about.")
 @click.option("--messages", type=int, default=2_000, show_default=True, help="Messages to send while workers die.")
 @click.option("--simulations", type=int, default=200, show_default=True, help="Clinics whose rule has no effect.")
-def triggers(part: str | None, customers: int, messages: int, simulations: int) -> None:
+@click.option("--seed", type=int, default=20250101, show_default=True, help="Of these simulations.")
+def triggers(part: str | None, customers: int, messages: int, simulations: int, seed: int) -> None:
     """Time decisions, count false alarms of the effects, and kill workers while they send."""
     from bn_aura_pipelines_tests.benchmarks.triggers import main
 
-    sys.exit(0 if main(part, customers, messages, simulations, click.echo) else 1)
+    sys.exit(0 if main(part, customers, messages, simulations, seed, click.echo) else 1)

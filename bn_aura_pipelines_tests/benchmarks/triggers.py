@@ -71,11 +71,11 @@ SCORES = """
 """
 
 
-def main(part: str | None, customers: int, messages: int, simulations: int, say: Say) -> bool:
+def main(part: str | None, customers: int, messages: int, simulations: int, seed: int, say: Say) -> bool:
     """Run one part, or all; whether each target was met."""
     parts = {
         "decide": lambda: decide(customers, say),
-        "effects": lambda: effects(simulations, say),
+        "effects": lambda: effects(simulations, seed, say),
         "kill": lambda: kill(messages, say),
     }
     met = [run() for name, run in parts.items() if part in (None, name)]
@@ -109,10 +109,10 @@ def decide(customers: int, say: Say) -> bool:
         return seconds < DECIDED_WITHIN_SECONDS and held == decided
 
 
-def effects(simulations: int, say: Say) -> bool:
+def effects(simulations: int, seed: int, say: Say) -> bool:
     """How often a rule without effect is called effective though somebody looks every month for a year; whether a
     planted effect lies within its interval."""
-    rng = numpy.random.default_rng(20250101)
+    rng = numpy.random.default_rng(seed)
     with scratch_database("effects") as database:
         with database.begin(MOMENT) as connection:
             build_source_relations(connection)
