@@ -12,6 +12,8 @@
 -- retention: active_customers / cohort_size
 -- revenue_thb: revenue of the cohort in that month
 -- cumulative_revenue_thb: revenue of the cohort up to and including that month
+-- revenue_per_customer_thb: revenue_thb / cohort_size
+-- cumulative_revenue_per_customer_thb: cumulative_revenue_thb / cohort_size
 with visits as (
     select
         clinic_id,
@@ -79,7 +81,12 @@ select
     coalesce(a.revenue_thb, 0)::numeric(14, 2) as revenue_thb,
     sum(coalesce(a.revenue_thb, 0)) over (
         partition by g.clinic_id, g.cohort_month order by g.month_number
-    )::numeric(14, 2) as cumulative_revenue_thb
+    )::numeric(14, 2) as cumulative_revenue_thb,
+    (coalesce(a.revenue_thb, 0) / g.cohort_size)::numeric(14, 2) as revenue_per_customer_thb,
+    (
+        sum(coalesce(a.revenue_thb, 0)) over (partition by g.clinic_id, g.cohort_month order by g.month_number)
+        / g.cohort_size
+    )::numeric(14, 2) as cumulative_revenue_per_customer_thb
 from grid as g
 left join activity as a
     on g.clinic_id = a.clinic_id and g.cohort_month = a.cohort_month and g.visit_month = a.visit_month

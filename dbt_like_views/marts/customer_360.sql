@@ -36,6 +36,14 @@
 -- revenue_at_risk_thb: churn_probability times the revenue of the last 365 days
 -- risk_rank: revenue_at_risk_thb in whole THB, or -1 without one: a column to page by that is never null
 -- next_best_action: what is expected to gain most now, see next_best_actions
+-- rebook_treatment_en: the treatment that is due again first, in English, see treatment_recommendations
+-- rebook_treatment_th: the same in Thai
+-- new_treatment_en: the new treatment that suits best, in English, see treatment_recommendations
+-- new_treatment_th: the same in Thai
+-- last_sentiment: positive, neutral or negative: the latest conversation that was analysed
+-- negative_conversations_365d: conversations of the last 365 days that went badly
+-- loyalty_tier: tier in the loyalty programme as it stands, null without one
+-- loyalty_points: points that can be spent, as they stand
 with visits as (
     select
         customer_id,
@@ -44,11 +52,15 @@ with visits as (
         max(visit_at) filter (where status = 'completed') as last_visit_at,
         count(*) filter (where status = 'completed') as completed_visits,
         count(*) filter (
-            where status = 'completed' and visit_at >= aura_ops.as_of() - interval '365 days'
+            where status = 'completed' and visit_at >= (select aura_ops.as_of()) - interval '365 days'
         ) as visits_365d,
         sum(revenue_thb) as revenue_thb,
-        sum(revenue_thb) filter (where visit_at >= aura_ops.as_of() - interval '365 days') as revenue_365d_thb,
-        min(visit_at) filter (where status = 'scheduled' and visit_at >= aura_ops.as_of()) as next_appointment_at
+        sum(revenue_thb) filter (
+            where visit_at >= (select aura_ops.as_of()) - interval '365 days'
+        ) as revenue_365d_thb,
+        min(visit_at) filter (
+            where status = 'scheduled' and visit_at >= (select aura_ops.as_of())
+        ) as next_appointment_at
     from aura_staging.stg_appointments
     group by customer_id
 ),
@@ -61,6 +73,44 @@ talk as (
     from aura_staging.stg_messages
     where customer_id is not null
     group by customer_id
+),
+
+mood as (
+    select
+        c.customer_id,
+        (array_agg(a.overall_sentiment order by c.created_at desc, c.conversation_id asc))[1] as last_sentiment,
+        count(*) filter (
+            where a.overall_sentiment = 'negative' and c.created_at >= (select aura_ops.as_of()) - interval '365 days'
+        ) as negative_conversations_365d
+    from aura_staging.stg_conversations as c
+    inner join aura_ops.conversation_analysis as a on c.conversation_id = a.conversation_id
+    where a.overall_sentiment is not null
+    group by c.customer_id
+),
+
+recommended as (
+    select
+        r.clinic_id,
+        r.customer_id,
+        max(t.name_en) filter (where r.kind = 'rebook') as rebook_treatment_en,
+        max(t.name_th) filter (where r.kind = 'rebook') as rebook_treatment_th,
+        max(t.name_en) filter (where r.kind = 'cross_sell') as new_treatment_en,
+        max(t.name_th) filter (where r.kind = 'cross_sell') as new_treatment_th
+    from aura_models.treatment_recommendations as r
+    inner join aura_staging.stg_treatments as t on r.treatment_id = t.treatment_id
+    where r.rank = 1
+    group by r.clinic_id, r.customer_id
+),
+
+loyalty as (
+    select distinct on (clinic_id, customer_id)
+        clinic_id,
+        customer_id,
+        current_tier as loyalty_tier,
+        available_points as loyalty_points
+    from aura_staging.source_loyalty_profiles
+    where joined_at < (select aura_ops.as_of())
+    order by clinic_id asc, customer_id asc, joined_at desc
 )
 
 select
@@ -70,7 +120,7 @@ select
     c.full_name,
     c.assigned_sales_id as sales_user_id,
     c.status,
-    coalesce(v.last_visit_at >= aura_ops.as_of() - interval '365 days', false) as is_active,
+    coalesce(v.last_visit_at >= (select aura_ops.as_of()) - interval '365 days', false) as is_active,
     v.first_visit_date,
     v.last_visit_date,
     coalesce(v.completed_visits, 0)::int as completed_visits,
@@ -94,10 +144,21 @@ select
     l.ltv_12m_high_thb,
     (s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric(14, 2) as revenue_at_risk_thb,
     coalesce(round((s.churn_probability * coalesce(v.revenue_365d_thb, 0))::numeric), -1)::bigint as risk_rank,
-    n.action as next_best_action
+    n.action as next_best_action,
+    r.rebook_treatment_en,
+    r.rebook_treatment_th,
+    r.new_treatment_en,
+    r.new_treatment_th,
+    m.last_sentiment,
+    coalesce(m.negative_conversations_365d, 0)::int as negative_conversations_365d,
+    y.loyalty_tier,
+    y.loyalty_points
 from aura_staging.stg_customers as c
 left join visits as v on c.customer_id = v.customer_id
 left join talk as t on c.customer_id = t.customer_id
 left join aura_models.churn_scores as s on c.customer_id = s.customer_id
 left join aura_models.lifetime_values as l on c.customer_id = l.customer_id
 left join aura_ops.next_best_actions as n on c.customer_id = n.customer_id and c.clinic_id = n.clinic_id
+left join recommended as r on c.customer_id = r.customer_id and c.clinic_id = r.clinic_id
+left join mood as m on c.customer_id = m.customer_id
+left join loyalty as y on c.customer_id = y.customer_id and c.clinic_id = y.clinic_id
