@@ -153,13 +153,14 @@ def marts(customers: int) -> None:
 
 
 @bench.command()
-@click.option("--part", type=click.Choice(("decide", "effects", "kill")), help="One part; by default all.")
+@click.option("--part", type=click.Choice(("decide", "effects", "kill", "sample")), help="One part; by default all.")
 @click.option("--customers", type=int, default=1_000_000, show_default=True, help="Customers to decide about.")
 @click.option("--messages", type=int, default=2_000, show_default=True, help="Messages to send while workers die.")
 @click.option("--simulations", type=int, default=200, show_default=True, help="Clinics whose rule has no effect.")
 @click.option("--seed", type=int, default=20250101, show_default=True, help="Of these simulations.")
-def triggers(part: str | None, customers: int, messages: int, simulations: int, seed: int) -> None:
+@click.option("--sample", type=int, default=60_000, show_default=True, help="Customers of the sample clinics.")
+def triggers(part: str | None, customers: int, messages: int, simulations: int, seed: int, sample: int) -> None:
     """Time decisions, count false alarms of the effects, and kill workers while they send."""
     from bn_aura_pipelines_tests.benchmarks.triggers import main
 
-    sys.exit(0 if main(part, customers, messages, simulations, seed, click.echo) else 1)
+    sys.exit(0 if main(part, customers, messages, simulations, seed, sample, click.echo) else 1)

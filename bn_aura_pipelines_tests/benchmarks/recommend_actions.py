@@ -134,26 +134,41 @@ def plant_history(database: Database, now: datetime) -> pd.DataFrame:
 
     The reminders, with columns `tau` (0 where nothing was due) and `came`.
     """
+    decide_by_month(database, now)
+    with database.begin() as connection:
+        connection.exec_driver_sql(
+            f"delete from aura_ops.outbox where not {IS_HISTORY.format(id='recipient_id')};"
+            f"delete from aura_ops.trigger_events where not {IS_HISTORY.format(id='customer_id')}"
+        )
+    return bring(database, now)
+
+
+def decide_by_month(database: Database, now: datetime) -> None:
+    """Evaluate the rules on the first days of the months whose 30 days are over by `now`."""
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     months = [month := (month - timedelta(days=1)).replace(day=1) for _ in range(MONTHS)]
     for moment in reversed(months):
         with database.begin(moment) as connection:
             evaluate(connection)
+
+
+def bring(database: Database, now: datetime, strength: float = 1) -> pd.DataFrame:
+    """Give everybody reminded a visit within 30 days, by `strength` times the law's chance.
+
+    The reminders, with columns `tau` (that chance; 0 where nothing was due) and `came`.
+    """
     with database.begin(now) as connection:
-        connection.exec_driver_sql(
-            f"delete from aura_ops.outbox where not {IS_HISTORY.format(id='recipient_id')};"
-            f"delete from aura_ops.trigger_events where not {IS_HISTORY.format(id='customer_id')}"
-        )
         connection.exec_driver_sql("create temporary table clocks (name_en text, days float8) on commit drop")
         clocks = [{"name": one.name_en, "days": one.clock_days} for one in TREATMENTS]
         connection.execute(sqlalchemy.text("insert into clocks values (:name, :days)"), clocks)
         reminded = read_frame(connection, REMINDED)
+        reminded["tau"] = strength * reminded["tau"].astype(float)
         rng = np.random.default_rng(SEED)
-        reminded["came"] = rng.random(len(reminded)) < reminded["tau"].to_numpy(float)
+        reminded["came"] = rng.random(len(reminded)) < reminded["tau"]
         days = rng.uniform(1, 29, len(reminded))
         rows = [
             {
-                "id": str(uuid.uuid5(uuid.NAMESPACE_URL, row["event_id"])),
+                "id": planted_id(row["event_id"]),
                 "clinic_id": row["clinic_id"],
                 "customer_id": row["customer_id"],
                 "day": (row["decided_at"] + timedelta(days=after)).date(),
@@ -167,3 +182,8 @@ def plant_history(database: Database, now: datetime) -> pd.DataFrame:
         if rows:
             connection.execute(sqlalchemy.text(COME), rows)
     return reminded
+
+
+def planted_id(event_id: str) -> str:
+    """The appointment that a reminder brought."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, event_id))

@@ -22,11 +22,11 @@ from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.sources.relations import build_source_relations
 from bn_aura_pipelines.triggers.evaluation import evaluate
 from bn_aura_pipelines_tests.benchmarks.scratch import scratch_database
+from bn_aura_pipelines_tests.benchmarks.trigger_sample import on_sample
 from bn_aura_pipelines_tests.triggers.stub import Stub, faults
 
 Say = Callable[[str], None]
 MOMENT = datetime.fromisoformat("2026-03-02T12:00:00+07:00")
-PARTS = ("decide", "effects", "kill")
 DECIDED_WITHIN_SECONDS = 60
 CLINICS = 50
 LONGEST_SECONDS = 1_500
@@ -71,12 +71,13 @@ SCORES = """
 """
 
 
-def main(part: str | None, customers: int, messages: int, simulations: int, seed: int, say: Say) -> bool:
+def main(part: str | None, customers: int, messages: int, simulations: int, seed: int, sample: int, say: Say) -> bool:
     """Run one part, or all; whether each target was met."""
     parts = {
         "decide": lambda: decide(customers, say),
         "effects": lambda: effects(simulations, seed, say),
         "kill": lambda: kill(messages, say),
+        "sample": lambda: on_sample(sample, say),
     }
     met = [run() for name, run in parts.items() if part in (None, name)]
     return all(met)

@@ -91,6 +91,9 @@ TREATMENTS = """
 
 PAST = "is_completed and visit_at < '{cut}' and created_at < '{cut}'"
 
+# A visit counts half after so many days in `times_lately`: twice the days ahead that recommendations are judged on.
+HALF_LIFE_DAYS = 180
+
 PAIRS = f"""
     with placed as (
         select
@@ -107,6 +110,10 @@ PAIRS = f"""
     select
         customer, treatment,
         count(*) as times,
+        -- Over decimals, since sums of floats depend on the order of rows.
+        sum((
+            0.5 ^ (extract(epoch from '{{cut}}'::timestamptz - visit_at)::float8 / 86400 / {HALF_LIFE_DAYS})
+        )::numeric(9, 8))::float8 as times_lately,
         extract(epoch from '{{cut}}'::timestamptz - max(visit_at))::float8 / 86400 as days_since,
         extract(epoch from '{{cut}}'::timestamptz - min(visit_at))::float8 / 86400 as days_since_first,
         percentile_disc(0.5) within group (order by gap) filter (where gap is not null) as gap_days,

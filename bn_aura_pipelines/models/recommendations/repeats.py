@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FEATURES = (
     "times",
+    "times_lately",
     "share_of_visits",
     "days_since",
     "clock_days",
@@ -164,6 +165,7 @@ class Repeats:
         again = np.bincount(what, pairs["times"].to_numpy() > 1, minlength=len(had))
         columns = {
             "times": pairs["times"],
+            "times_lately": pairs["times_lately"],
             "share_of_visits": self._scores["frequency"],
             "days_since": pairs["days_since"],
             "clock_days": self.clock_days,
