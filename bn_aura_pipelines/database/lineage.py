@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from bn_aura_pipelines.database.view_files import View
 
+SYSTEM_COLUMNS = {"tableoid": "oid", "ctid": "tid", "xmin": "xid"}
 Columns = Mapping[str, Mapping[str, str]]
 
 
@@ -57,7 +58,9 @@ def _lineage(query: str, known: tuple[tuple[str, tuple[tuple[str, str], ...]], .
     nested: dict[str, Any] = {}
     for relation, pairs in known:
         schema_name, name = relation.split(".")
-        nested.setdefault(schema_name, {})[name] = dict(pairs)
+        nested.setdefault(schema_name, {})[name] = dict(pairs) | {
+            column: kind for column, kind in SYSTEM_COLUMNS.items() if f".{column}" in query
+        }
     schema = MappingSchema(nested, dialect="postgres")
     tree = qualify(
         sqlglot.parse_one(query, read="postgres"),

@@ -1,9 +1,9 @@
 """Reads `dbt_like_views/`: one `select` a file, its name and folder are the relation's name, a header says the rest.
 
 A line of description; `materialized: view | table`; `key:`, `owner:`, `index:`, `test:`; `replaces:`, the condition on
-the rows that a build replaces where it is not all of them; `group:`, where the UI shows it if not with its folder; and
-a line per column, which becomes the column's comment. sqlglot reads from the SQL what a view depends on. Building is
-done in `views`.
+the rows that a build replaces where it is not all of them; `refresh: COLUMN by RELATION`, see `refreshing`; `group:`,
+where the UI shows it if not with its folder; and a line per column, which becomes the column's comment. sqlglot reads
+from the SQL what a view depends on. Building is done in `views`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.settings import PROJECT_ROOT
 
 VIEWS = PROJECT_ROOT / "dbt_like_views"
-DIRECTIVES = {"materialized", "key", "owner", "index", "test", "kinds", "replaces", "group"}
+DIRECTIVES = {"materialized", "key", "owner", "index", "test", "kinds", "replaces", "refresh", "group"}
 HEADER_ENTRY = re.compile(r"^-- (?P<name>[a-z_0-9]+): (?P<value>.*)$")
 
 
@@ -64,14 +64,21 @@ class View:
     def key(self) -> list[str]:
         return [part.strip() for part in self.value("key").split(",") if part.strip()]
 
+    @cached_property
+    def refresh(self) -> tuple[str, str] | None:
+        """The column by whose values the table is refreshed, and the relation that holds their versions."""
+        column, _, relation = self.value("refresh").partition(" by ")
+        return (column, relation) if relation else None
+
     @property
     def owner(self) -> str:
         return self.value("owner", "data")
 
     @cached_property
     def dependencies(self) -> frozenset[str]:
-        """`schema.name` of every relation the query reads. Raises ViewError on a syntax error."""
-        return _dependencies(self)
+        """`schema.name` of every relation that the query reads or the table refreshes by. Raises ViewError on a syntax
+        error."""
+        return _dependencies(self) | ({self.refresh[1]} if self.refresh else set())
 
     @property
     def definition_hash(self) -> str:
@@ -124,6 +131,8 @@ def _read(path: Path) -> View:
         raise ViewError(f"{path}: materialized is view or table, not {view.materialized!r}.")
     if view.materialized == "table" and not view.key:
         raise ViewError(f"{path}: a table needs a line `-- key: columns`.")
+    if view.value("refresh") and (not view.refresh or view.refresh[0] not in view.key):
+        raise ViewError(f"{path}: write `-- refresh: COLUMN by SCHEMA.RELATION` with a column of the key.")
     return view
 
 

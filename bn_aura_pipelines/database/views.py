@@ -17,6 +17,7 @@ import sqlalchemy
 from psycopg import sql
 
 from bn_aura_pipelines.database.connections import psycopg_connection
+from bn_aura_pipelines.database.refreshing import note_versions, of_keys
 from bn_aura_pipelines.database.view_files import View, ViewError, load_views
 
 log = logging.getLogger(__name__)
@@ -95,15 +96,19 @@ def restore_views(driver: psycopg.Connection[Any], relations: Collection[str], v
 
 
 def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
+    anew = _built_hash(driver, view) != view.definition_hash or not _exists(driver, view)
+    query, within = _raw(view.query), _raw(view.value("replaces", "true"))
+    moved = note_versions(driver, view, anew) if view.refresh else None
+    if moved is not None:
+        within = of_keys(view, moved)
+        query = sql.SQL("select * from ({}\n) as whole where {}").format(query, within)
     fresh = sql.Identifier("pg_temp", f"fresh_{view.name}")
     driver.execute(sql.SQL("drop table if exists {}").format(fresh))
     driver.execute(
-        sql.SQL("create temporary table {} on commit drop as {}").format(
-            sql.Identifier(f"fresh_{view.name}"), _raw(view.query)
-        )
+        sql.SQL("create temporary table {} on commit drop as {}").format(sql.Identifier(f"fresh_{view.name}"), query)
     )
     _check_rows(driver, view, fresh)
-    if _built_hash(driver, view) != view.definition_hash or not _exists(driver, view):
+    if anew:
         standing = drop_relation(driver, view.relation)
         driver.execute(sql.SQL("create table {} as table {} with no data").format(view.identifier, fresh))
         _index(driver, view)
@@ -111,7 +116,7 @@ def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
         _remember(driver, view)
         restore_views(driver, standing, load_views(view.path.parent.parent))
     protect(driver, view.schema, view.name)
-    written = merge(driver, view.identifier, fresh, view.key, within=_raw(view.value("replaces", "true")))
+    written = merge(driver, view.identifier, fresh, view.key, within=within)
     row = driver.execute(sql.SQL("select count(*) from {}").format(view.identifier)).fetchone()
     note_materialization(driver, view.relation, row[0] if row else 0)
     return written

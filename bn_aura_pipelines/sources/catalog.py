@@ -48,6 +48,14 @@ class ActualColumn:
     """The values of an enum; empty for any other type."""
 
 
+def read_stored_tables(connection: sqlalchemy.Connection) -> set[str]:
+    """Those tables of schema `public` whose rows lie in this database: no views, no foreign tables."""
+    rows = connection.exec_driver_sql(
+        "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
+    )
+    return {row.relname for row in rows}
+
+
 def read_columns(connection: sqlalchemy.Connection) -> Mapping[str, Mapping[str, ActualColumn]]:
     """The columns of every table of schema `public`, by table and name."""
     tables: dict[str, dict[str, ActualColumn]] = {}

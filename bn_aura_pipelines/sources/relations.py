@@ -1,4 +1,5 @@
-"""One view per table of the contract, `aura_staging.source_*`: the same columns and types on every installation.
+"""One view per table of the contract, `aura_staging.source_*`: the same columns and types on every installation, and
+`row_version`, a number that every write of the row moves.
 
 Columns and tables that an installation lacks are typed nulls and empty relations; rows about people who asked to be
 forgotten are not shown. What the columns mean, and what was visible at a moment, is the business of
@@ -18,7 +19,7 @@ from psycopg import sql
 from bn_aura_pipelines.database.connections import psycopg_connection
 from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import drop_relation, restore_views
-from bn_aura_pipelines.sources.catalog import ActualColumn, read_columns
+from bn_aura_pipelines.sources.catalog import ActualColumn, read_columns, read_stored_tables
 from bn_aura_pipelines.sources.contract import TABLES, Column, ColumnType, SourceTable
 
 PG_TYPES: Mapping[ColumnType, str] = {
@@ -33,6 +34,8 @@ PG_TYPES: Mapping[ColumnType, str] = {
     "jsonb": "jsonb",
     "text[]": "text[]",
 }
+STAMP: LiteralString = "hash_record_extended(row(t.tableoid, t.ctid, t.xmin), 0)"
+CONTENT: LiteralString = "hashtextextended(t::text, 0)"
 ERASABLE = ("customers", "sales_leads", "customer_conversations", "appointments")
 NOT_ERASED: LiteralString = """not exists (
     select from aura_ops.erased_subjects as e where e.subject = uuid_hash_extended({column}, 0)
@@ -51,25 +54,29 @@ def build_source_relations(connection: sqlalchemy.Connection) -> list[str]:
     """
     driver = psycopg_connection(connection)
     actual = read_columns(connection)
+    stored = read_stored_tables(connection)
     built = []
     for table in TABLES:
-        query = source_query(table, actual.get(table.name)).as_string(driver)
+        query = source_query(table, actual.get(table.name), stored=table.name in stored).as_string(driver)
         if _build(driver, source_relation(table), query, _comment(table, table.name in actual)):
             built.append(source_relation(table))
     return built
 
 
 def source_query(
-    table: SourceTable, actual: Mapping[str, ActualColumn] | None, with_erased: bool = False
+    table: SourceTable, actual: Mapping[str, ActualColumn] | None, with_erased: bool = False, stored: bool = False
 ) -> sql.Composed:
-    """The table in the contract's columns and types; `with_erased` also rows about people who were erased."""
+    """The table in the contract's columns and types; `with_erased` also rows about people who were erased. `stored`:
+    whether PostgreSQL stamps each of its rows with the transaction that wrote it, which a view cannot show."""
     columns = sql.SQL(", ").join(
         sql.SQL("{} as {}").format(_expression(column, (actual or {}).get(column.name)), sql.Identifier(column.name))
         for column in table.exposed_columns
     )
     if actual is None:
-        return sql.SQL("select {} where false").format(columns)
-    query = sql.SQL("select {} from {} as t").format(columns, sql.Identifier("public", table.name))
+        return sql.SQL("select {}, null::bigint as row_version where false").format(columns)
+    query = sql.SQL("select {}, {} as row_version from {} as t").format(
+        columns, sql.SQL(STAMP if stored else CONTENT), sql.Identifier("public", table.name)
+    )
     # One condition a column: each becomes an anti-join, where a single one over several columns would be a loop.
     shown = [
         sql.SQL(NOT_ERASED).format(column=sql.Identifier("t", name)) for name in _about_people(table) if name in actual

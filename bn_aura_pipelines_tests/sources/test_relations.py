@@ -24,6 +24,7 @@ def assert_every_relation_has_the_contracts_columns(connection: sqlalchemy.Conne
         rows = connection.execute(COLUMNS, {"relation": f"aura_staging.source_{table.name}"})
         found = [(row.name, SPELLED.get(row.type, row.type)) for row in rows]
         expected = [(column.name, PG_TYPES[column.type]) for column in table.exposed_columns]
+        expected.append(("row_version", "bigint"))
         assert [(name, type_.split("(")[0]) for name, type_ in found] == expected, table.name
 
 

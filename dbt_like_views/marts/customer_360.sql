@@ -67,12 +67,21 @@ with visits as (
 
 talk as (
     select
-        customer_id,
-        count(distinct conversation_id) as conversations,
-        max(sent_at) as last_contact_at
-    from aura_staging.stg_messages
-    where customer_id is not null
-    group by customer_id
+        s.customer_id,
+        count(*) as conversations,
+        max(
+            case
+                when s.last_message_at < (select aura_ops.as_of()) then s.last_message_at
+                else (
+                    select max(m.sent_at)
+                    from aura_staging.stg_messages as m
+                    where m.conversation_id = s.conversation_id
+                )
+            end
+        ) as last_contact_at
+    from aura_features.conversation_spans as s
+    where s.first_message_at < (select aura_ops.as_of())
+    group by s.customer_id
 ),
 
 mood as (

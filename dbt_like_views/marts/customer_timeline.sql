@@ -2,6 +2,7 @@
 -- of a lead's stage, messages sent. Page by occurred_at and event_id.
 -- materialized: table
 -- key: clinic_id, customer_id, occurred_at, event_id
+-- refresh: customer_id by aura_staging.stg_customer_versions
 -- owner: analytics
 -- test: (kind = 'purchase') = (amount_thb is not null)
 -- clinic_id: the tenant
@@ -25,7 +26,7 @@ with customers as (
     from aura_staging.stg_customers
 ),
 
-visits as (
+visits as not materialized (
     select
         c.clinic_id,
         a.customer_id,
