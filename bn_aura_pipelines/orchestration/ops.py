@@ -29,6 +29,8 @@ def keep_house(
         found = old_rows(connection, settings, delete=not dry_run)
         advice = advise(connection)
         if not dry_run:
+            # The next builds compute everything: what was written by hand does not stay for ever.
+            connection.exec_driver_sql("delete from aura_ops.refresh_versions")
             found["rows of people who were erased"] = sum(erase_leftovers(connection).values())
     with _dagster_storage(database) as storage:
         runs = old_runs(instance, storage, now, settings.keep_runs_days, delete=not dry_run)

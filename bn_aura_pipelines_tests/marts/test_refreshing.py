@@ -30,8 +30,8 @@ EVENTS = {
     " where " + SOME.format("appointments"),
     "a visit is gone": "delete from public.appointments where " + SOME.format("appointments"),
     "somebody wrote": "insert into public.customer_conversations (clinic_id, customer_id, conversation_type, messages,"
-    " status, created_at) select clinic_id, customer_id, conversation_type, messages, 'active', :now - interval '1 hour'"
-    " from public.customer_conversations where " + SOME.format("customer_conversations"),
+    " status, created_at) select clinic_id, customer_id, conversation_type, messages, 'active',"
+    " :now - interval '1 hour' from public.customer_conversations where " + SOME.format("customer_conversations"),
     "a conversation grew": "update public.customer_conversations set messages = messages || jsonb_build_object("
     "'role', 'customer', 'content', 'more', 'timestamp', :now + interval '9 days')"
     " where " + SOME.format("customer_conversations"),
