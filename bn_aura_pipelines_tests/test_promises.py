@@ -27,6 +27,8 @@ BOOKKEEPING = {
     "aura_ops.materializations",
     "aura_ops.embedding_ledger",
     "aura_ops.embedding_cache",
+    "aura_ops.refresh_versions",
+    "aura_features.conversation_spans",
 }
 NOTES = {"created_at", "activated_at", "finished_at", "analysed_at"}
 
