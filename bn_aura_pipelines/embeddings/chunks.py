@@ -30,13 +30,13 @@ def split(text: str, tokens: Callable[[str], int], most: int | None) -> list[tup
     return [(piece, tokens(piece)) for piece in (*pieces, current) if piece.strip()]
 
 
-def combine(pieces: Sequence[str], vectors: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean of the pieces' vectors, weighted by their lengths, scaled to length 1."""
+def combine(lengths: Sequence[int], vectors: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of the pieces' vectors, weighted by the pieces' lengths, scaled to length 1."""
     import numpy as np
 
     if len(vectors) == 1:
         return vectors[0]
-    mean = np.average(np.stack(vectors), axis=0, weights=[len(piece) for piece in pieces])
+    mean = np.average(np.stack(vectors), axis=0, weights=lengths)
     return (mean / np.linalg.norm(mean)).astype(np.float32)
 
 

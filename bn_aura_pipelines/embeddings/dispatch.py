@@ -82,12 +82,12 @@ class Dispatcher:
         """Rows of length 1, or NaN. Raises TryLater only after it has tried often enough."""
 
         async def request() -> np.ndarray:
-            return _scaled(await self._provider.embed(texts, "document"), len(texts))
+            return scaled(await self._provider.embed(texts, "document"), len(texts))
 
         return await self.caller.call(len(texts), tokens, request)
 
 
-def _scaled(rows: np.ndarray, count: int) -> np.ndarray:
+def scaled(rows: np.ndarray, count: int) -> np.ndarray:
     """Rows of length 1; what has no length, or is not finite, becomes NaN. Raises AnswerUnusable on a wrong shape."""
     import numpy as np
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bn_aura_pipelines.embeddings.providers import (
     DIMENSIONS,
@@ -25,6 +25,8 @@ from bn_aura_pipelines.embeddings.providers import (
 
 if TYPE_CHECKING:
     import numpy as np
+
+T = TypeVar("T")
 
 ITEMS_PER_REQUEST = 100  # enforced by the server
 
@@ -106,6 +108,11 @@ class GeminiEmbedder:
     def usd_per_million_tokens(self) -> float:
         return self._about.usd_per_million_tokens
 
+    @property
+    def bulk_usd_per_million_tokens(self) -> float:
+        """The price at the batch service."""
+        return self._about.batch_usd_per_million_tokens
+
     def estimate_tokens(self, text: str) -> int:
         """Upper estimate: .3 a Latin character, .6 a Thai one, 1 a digit, 3 an emoji."""
         characters = len(text)
@@ -115,11 +122,15 @@ class GeminiEmbedder:
         return math.ceil(0.3 * characters + 0.15 * more_bytes + 0.7 * digits + 2.2 * astral) + 4
 
     async def embed(self, texts: Sequence[str], kind: Kind) -> np.ndarray:
+        return read_vectors(await self.ask(lambda client: self._request(client, texts, kind)), len(texts))
+
+    async def ask(self, request: Callable[[Any], Awaitable[T]]) -> T:
+        """What `request` gets from the SDK's client; its errors as the embedding providers' own."""
         from google.genai.errors import APIError
 
         client = self._connect()
         try:
-            answer = await asyncio.wait_for(self._request(client, texts, kind), self._timeout_seconds)
+            return await asyncio.wait_for(request(client), self._timeout_seconds)
         except APIError as error:
             raise judge(error.code, error.details, self.model) from error
         except (TimeoutError, OSError, ValueError) as error:
@@ -129,7 +140,14 @@ class GeminiEmbedder:
             if not type(error).__module__.startswith("httpx"):
                 raise
             raise TryLater(f"{type(error).__name__}: {error}") from error
-        return read_vectors(answer, len(texts))
+
+    def bulk_request(self, texts: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Contents and config of a batch job that embeds these texts as `embed` would as documents."""
+        prefix = self._about.prefixes["document"]
+        config: dict[str, Any] = {"output_dimensionality": DIMENSIONS}
+        if self._about.task_types:
+            config["task_type"] = self._about.task_types["document"]
+        return [{"parts": [{"text": prefix + text}]} for text in texts], config
 
     async def close(self) -> None:
         if self._client is not None:

@@ -142,7 +142,10 @@ class Pipeline:
 
         price = self._work.provider.usd_per_million_tokens / 1e6
         done = [job for job in jobs if job.failure is None]
-        vectors = [combine(job.pieces, [vector for vector in job.vectors if vector is not None]) for job in done]
+        vectors = [
+            combine([len(piece) for piece in job.pieces], [vector for vector in job.vectors if vector is not None])
+            for job in done
+        ]
         binary = dict(zip(map(id, done), to_halfvec(np.stack(vectors)) if vectors else [], strict=True))
         outcomes = []
         for job in jobs:

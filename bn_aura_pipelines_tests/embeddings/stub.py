@@ -79,9 +79,13 @@ def _pool() -> list[str]:
     return [json.dumps({"values": row.tolist()}, separators=(",", ":")) for row in drawn]
 
 
+def _vector(text: str) -> str:
+    return _pool()[zlib.crc32(text.encode()) % POOL]
+
+
 def vector_of(text: str) -> np.ndarray:
     """The vector that the stub gives for a text, before anybody scales it."""
-    return np.array(json.loads(_pool()[zlib.crc32(text.encode()) % POOL])["values"], dtype=np.float32)
+    return np.array(json.loads(_vector(text))["values"], dtype=np.float32)
 
 
 @dataclass
@@ -97,6 +101,11 @@ class Stub:
     most_in_flight: int = 0
     texts: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    bulk_jobs: list[dict[str, Any]] = field(default_factory=list)
+    """Jobs of the batch service: name, displayName, texts and state; a test may set `state` and `answers`."""
+    bulk_state: str = "BATCH_STATE_SUCCEEDED"
+    bulk_fault: Fault | None = None
+    """What happens once a job has been received, instead of an answer."""
     url: str = ""
 
     def __enter__(self) -> Stub:
@@ -135,6 +144,10 @@ class Stub:
                 if headers.startswith("get /stats"):
                     answer = json.dumps({"requests": self.requests, "items": self.items}).encode()
                     status = 200
+                elif b"atch" in head.split(b"\r\n")[0] and b":batchEmbed" not in head:
+                    status, answer = self._bulk(head.split(b" ")[1].decode().partition("?")[0], body, writer)
+                    if not status:
+                        return
                 else:
                     status, answer = await self._answer(body, writer)
                     if not status:
@@ -148,6 +161,36 @@ class Stub:
             return
         finally:
             writer.close()
+
+    def _bulk(self, path: str, body: bytes, writer: asyncio.StreamWriter) -> tuple[int, bytes]:
+        """The batch service: receives a job, lists all, or tells how one stands."""
+        if path.endswith(":asyncBatchEmbedContent"):
+            batch = json.loads(body)["batch"]
+            asked = [one["request"] for one in batch["inputConfig"]["requests"]["requests"]]
+            assert all(one["taskType"] == "RETRIEVAL_DOCUMENT" for one in asked)
+            texts = [one["content"]["parts"][0]["text"] for one in asked]
+            self.texts += texts
+            self.bodies.append(body)
+            name = f"batches/{len(self.bulk_jobs) + 1}"
+            job = {"name": name, "displayName": batch["displayName"], "texts": texts, "state": self.bulk_state}
+            self.bulk_jobs.append(job)
+            if self.bulk_fault:
+                writer.transport.abort()
+                return 0, b""
+            return 200, json.dumps(self._job(job)).encode()
+        if path.endswith("/batches"):
+            return 200, json.dumps({"operations": [self._job(job) for job in self.bulk_jobs]}).encode()
+        found = [job for job in self.bulk_jobs if path.endswith(job["name"])]
+        if not found:
+            return 404, json.dumps(error(404, "NOT_FOUND", "No such job.").body).encode()
+        return 200, json.dumps(self._job(found[0], whole=True)).encode()
+
+    def _job(self, job: dict[str, Any], whole: bool = False) -> dict[str, Any]:
+        metadata = {"displayName": job["displayName"], "state": job["state"]}
+        if whole and job["state"] == "BATCH_STATE_SUCCEEDED":
+            answers = job.get("answers") or [{"response": {"embedding": json.loads(_vector(t))}} for t in job["texts"]]
+            metadata["output"] = {"inlinedResponses": {"inlinedResponses": answers}}
+        return {"name": job["name"], "metadata": metadata}
 
     async def _answer(self, body: bytes, writer: asyncio.StreamWriter) -> tuple[int, bytes]:
         texts = [one["content"]["parts"][0]["text"] for one in json.loads(body)["requests"]]
@@ -169,8 +212,7 @@ class Stub:
             return 0, b""
         if fault.body is not None:
             return fault.status, fault.body if isinstance(fault.body, bytes) else json.dumps(fault.body).encode()
-        pool = _pool()
-        vectors = [pool[zlib.crc32(text.encode()) % POOL] for text in texts]
+        vectors = [_vector(text) for text in texts]
         if fault.edit:
             vectors = fault.edit(vectors)
         return fault.status, ('{"embeddings":[' + ",".join(vectors) + "]}").encode()
