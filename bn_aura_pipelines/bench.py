@@ -77,7 +77,7 @@ def embeddings(rows: int, many: int) -> None:
     """Hold the embedding sync against a bare loop, and measure what changes cost."""
     from bn_aura_pipelines_tests.benchmarks.embeddings import main
 
-    main(rows, many, click.echo)
+    sys.exit(0 if main(rows, many, click.echo) else 1)
 
 
 @bench.command()
@@ -150,6 +150,18 @@ def marts(customers: int) -> None:
     from bn_aura_pipelines_tests.benchmarks.marts import main
 
     sys.exit(0 if main(customers, click.echo) else 1)
+
+
+@bench.command()
+@click.option("--customers", type=int, default=10_000, show_default=True, help="How many the sample clinics have.")
+@click.option(
+    "--minutes", type=float, default=3, show_default=True, help="To watch the event log while nothing happens."
+)
+def graph(customers: int, minutes: float) -> None:
+    """Time the whole graph and Dagster's share of it, a hot lead's way, loading, and the event log's growth."""
+    from bn_aura_pipelines_tests.benchmarks.graph import main
+
+    sys.exit(0 if main(customers, minutes, click.echo) else 1)
 
 
 @bench.command()
