@@ -33,13 +33,13 @@ EXPLAINED = {
 
 
 def with_automation(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """The same assets with condition, tag and freshness. An asset named `…_model` trains and follows the calendar; one
-    with partitions keeps the condition that it came with."""
+    """The same assets with condition, tag and freshness. An asset named `…_model` or `…_models` trains and follows the
+    calendar; one with partitions keeps the condition that it came with."""
     return [one if one.partitions_def else one.map_asset_specs(_lay_over) for one in assets]
 
 
 def _lay_over(spec: dg.AssetSpec) -> dg.AssetSpec:
-    trains = spec.key.path[-1].endswith("_model")
+    trains = spec.key.path[-1].endswith(("_model", "_models"))
     follows = CALENDAR if trains else DATA
     spec = spec.replace_attributes(
         automation_condition=TRAINS_BY_THE_CALENDAR if trains else FOLLOWS_ITS_DATA

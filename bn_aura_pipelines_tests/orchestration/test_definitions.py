@@ -7,6 +7,7 @@ import os
 import dagster as dg
 
 from bn_aura_pipelines.definitions import build_definitions
+from bn_aura_pipelines.orchestration.automation import CALENDAR, FOLLOWS
 from bn_aura_pipelines.settings import PROJECT_ROOT
 
 SNAPSHOT = PROJECT_ROOT / "bn_aura_pipelines_tests" / "orchestration" / "definitions.txt"
@@ -59,3 +60,11 @@ def test_every_mart_has_a_freshness_policy_and_every_computed_asset_a_condition(
 
 def test_the_location_is_valid() -> None:
     dg.Definitions.validate_loadable(build_definitions())
+
+
+def test_what_trains_follows_the_calendar_and_not_every_changed_row() -> None:
+    graph = build_definitions().resolve_asset_graph()
+    trained = {
+        key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).tags.get(FOLLOWS) == CALENDAR
+    }
+    assert trained == {"churn_model", "lead_model", "recommendation_models", "sentiment_model"}
