@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from dagster import AssetExecutionContext, OpExecutionContext
 
 
+RUNS_WITH_ITS_ASSET = dg.AutomationCondition.eager().with_label("runs when its asset was built")
+"""Of every check that is a step of its own. Without it the daemon would build the asset and leave the check out, and
+what waits for blocking checks would wait until the next job that has them."""
+
 TURN = text("""
     select
         pg_advisory_xact_lock_shared(hashtextextended('bn_aura assets', 0)),

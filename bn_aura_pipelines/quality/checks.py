@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from bn_aura_pipelines.database.resource import Aura
+from bn_aura_pipelines.database.resource import RUNS_WITH_ITS_ASSET, Aura
 from bn_aura_pipelines.quality.result_suites import FEATURES, MARTS, SCORES
 from bn_aura_pipelines.quality.running import Outcome, run_suite
 from bn_aura_pipelines.quality.source_suites import source_suites
@@ -16,7 +16,13 @@ def _checks(suite: Suite) -> dg.AssetChecksDefinition:
         name=f"expectations_of_{suite.asset}",
         can_subset=True,
         specs=[
-            dg.AssetCheckSpec(one.name, asset=suite.asset, blocking=one.blocking, description=one.about)
+            dg.AssetCheckSpec(
+                one.name,
+                asset=suite.asset,
+                blocking=one.blocking,
+                description=one.about,
+                automation_condition=RUNS_WITH_ITS_ASSET,
+            )
             for one in suite.expectations
         ],
     )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from bn_aura_pipelines.database.resource import Aura, describe_table
+from bn_aura_pipelines.database.resource import RUNS_WITH_ITS_ASSET, Aura, describe_table
 from bn_aura_pipelines.triggers.evaluation import evaluate
 from bn_aura_pipelines.triggers.outbox import given_up_lately
 
@@ -46,6 +46,7 @@ def trigger_decisions(context: dg.AssetExecutionContext, aura: Aura) -> dg.Mater
 @dg.asset_check(
     asset=trigger_decisions,
     description="Warns while messages of the last 24 hours were given up: the dead letter grows.",
+    automation_condition=RUNS_WITH_ITS_ASSET,
 )
 def dead_letter_does_not_grow(context: dg.AssetCheckExecutionContext, aura: Aura) -> dg.AssetCheckResult:
     database = aura.database

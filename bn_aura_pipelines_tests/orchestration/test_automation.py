@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from bn_aura_pipelines.database.resource import RUNS_WITH_ITS_ASSET
 from bn_aura_pipelines.definitions import build_definitions
 from bn_aura_pipelines.orchestration.automation import CALENDAR, FOLLOWS, with_automation
 from bn_aura_pipelines.orchestration.sensors import trainings_wanted
@@ -38,7 +39,12 @@ def materialize_and_observe_everything(instance: dg.DagsterInstance, definitions
 
 
 def requested(result: dg.EvaluateAutomationConditionsResult) -> set[str]:
-    return {one.key.to_user_string() for one in result.results if not one.true_subset.is_empty}
+    """Names of the assets; their checks are asked for with them."""
+    return {
+        one.key.to_user_string()
+        for one in result.results
+        if not one.true_subset.is_empty and isinstance(one.key, dg.AssetKey)
+    }
 
 
 def test_a_grown_conversation_leads_to_what_stands_on_it_and_to_nothing_else(instance: dg.DagsterInstance) -> None:
@@ -100,6 +106,58 @@ def run(definitions: dg.Definitions, instance: dg.DagsterInstance, *names: str) 
     job = definitions.resolve_implicit_global_asset_job_def()
     keys = [dg.AssetKey(name) for name in names]
     return job.execute_in_process(instance=instance, asset_selection=keys, raise_on_error=False).success
+
+
+def run_what_was_requested(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, result: dg.EvaluateAutomationConditionsResult
+) -> set[str]:
+    """As the daemon does: the assets and the checks that were asked for, and no others."""
+    keys = {one.key for one in result.results if not one.true_subset.is_empty}
+    assets = {key for key in keys if isinstance(key, dg.AssetKey)}
+    checks = {key for key in keys if isinstance(key, dg.AssetCheckKey)}
+    if keys:
+        job = definitions.resolve_implicit_global_asset_job_def()
+        job.get_subset(asset_selection=assets, asset_check_selection=checks).execute_in_process(instance=instance)
+    return {key.to_user_string() for key in assets}
+
+
+def test_what_waits_for_checks_that_are_steps_of_their_own_follows_every_change(instance: dg.DagsterInstance) -> None:
+    @dg.observable_source_asset
+    def table() -> dg.DataVersion:
+        return dg.DataVersion("1")
+
+    @dg.asset(deps=[table])
+    def checked() -> None: ...
+
+    @dg.multi_asset_check(
+        specs=[
+            dg.AssetCheckSpec("holds", asset="checked", blocking=True, automation_condition=RUNS_WITH_ITS_ASSET),
+        ]
+    )
+    def expectations() -> Iterator[dg.AssetCheckResult]:
+        yield dg.AssetCheckResult(asset_key="checked", check_name="holds", passed=True)
+
+    @dg.asset(deps=[checked])
+    def below() -> None: ...
+
+    definitions = dg.Definitions([table, *with_automation([checked, below])], asset_checks=[expectations])
+    cursor = None
+    built = []
+    for version in ("1", "2", "3", "4"):
+        observe(instance, dg.AssetKey("table"), version)
+        for _tick in range(3):
+            result = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+            cursor = result.cursor
+            built += sorted(run_what_was_requested(definitions, instance, result))
+    assert built.count("below") == built.count("checked") == 3, built
+
+
+def test_no_blocking_check_is_left_out_when_its_asset_is_built() -> None:
+    graph = build_definitions().resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        check = graph.get(key)
+        with_its_asset = key in graph.get_execution_set_asset_and_check_keys(key.asset_key)
+        assert with_its_asset or check.automation_condition is not None, key
 
 
 @pytest.mark.parametrize("passes", [True, False])

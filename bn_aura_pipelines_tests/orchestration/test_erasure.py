@@ -74,6 +74,11 @@ PLANTED = """
     insert into aura_ops.embedding_cache (content_hash, model, entity, entity_id, kept_at, embedding)
     select '\\x00', model, entity, entity_id, now(), embedding
     from aura_ops.embeddings where entity_id in (select id from public.customers where user_id = :account);
+    insert into aura_ops.embedding_bulk_jobs (job, model, entity, texts, tokens, cost_usd, submitted_at)
+    values ('00000000-0000-0000-0000-00000000000b', 'gemini', 'customer', 1, 1, 0, now());
+    insert into aura_ops.embedding_bulk_texts (job, place, content_hash, entity_id, weight)
+    select '00000000-0000-0000-0000-00000000000b', 0, '\\x00', id, 1
+    from public.customers where user_id = :account;
     insert into aura_ops.voice_answers (
         content_hash, model, conversation_id, status, answer, attempts, tokens, cost_usd, known_at
     )
@@ -110,7 +115,12 @@ ASK = "insert into public.data_deletion_requests (user_id, request_type) values 
 # Somebody else's address that holds the person's.
 LOOKALIKE = f"x{EMAIL}"
 # Tables whose uuids name tenants, staff and treatments only.
-NOBODYS = {"aura_marts.staff_members", "aura_marts.staff_performance", "aura_truth.staff"}
+NOBODYS = {
+    "aura_marts.staff_members",
+    "aura_marts.staff_performance",
+    "aura_ops.embedding_bulk_jobs",
+    "aura_truth.staff",
+}
 
 
 def execute(database: Database, script: str) -> None:
