@@ -28,6 +28,7 @@ BOOKKEEPING = {
     "aura_ops.embedding_ledger",
     "aura_ops.embedding_cache",
     "aura_ops.refresh_versions",
+    "aura_ops.asset_moments",
     "aura_features.conversation_spans",
 }
 NOTES = {"created_at", "activated_at", "finished_at", "analysed_at"}

@@ -15,7 +15,7 @@ import sqlalchemy
 from pydantic import Field, field_validator
 from sqlalchemy import text
 
-from bn_aura_pipelines.database.connections import Database, open_database
+from bn_aura_pipelines.database.connections import Database, open_database, set_as_of
 from bn_aura_pipelines.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ TURN = text("""
     select
         pg_advisory_xact_lock_shared(hashtextextended('bn_aura assets', 0)),
         pg_advisory_xact_lock(hashtextextended(:name, 0))
+""")
+LATEST = text("select as_of from aura_ops.asset_moments where asset = :asset")
+NOTE = text("""
+    insert into aura_ops.asset_moments as m (asset, as_of) values (:asset, :as_of)
+    on conflict (asset) do update set as_of = greatest(m.as_of, excluded.as_of)
 """)
 ALONE = text("select pg_advisory_xact_lock(hashtextextended('bn_aura assets', 0))")
 
@@ -67,14 +72,22 @@ class Aura(dg.ConfigurableResource):
         finally:
             database.engine.dispose()
 
-    def moment(self, context: AssetExecutionContext | OpExecutionContext) -> datetime:
-        """The run's moment; every step of a run gets the same one."""
+    def moment(self, context: AssetExecutionContext | OpExecutionContext, asset: str | None = None) -> datetime:
+        """The run's moment. Where nobody has chosen it, an asset (by default the step's own) that a younger run has
+        built meanwhile stays at that run's: a table never goes back by itself."""
+        with self.connect() as connection:
+            return self._moment(connection, context, asset or context.op.name)
+
+    def _moment(
+        self, connection: sqlalchemy.Connection, context: AssetExecutionContext | OpExecutionContext, asset: str
+    ) -> datetime:
         if self.as_of:
             return parse_moment(self.as_of)
         record = context.instance.get_run_record_by_id(context.run_id)
         if record is None:
             raise dg.Failure("The run has no record to take its moment from: give `as_of` in the run's config.")
-        return record.create_timestamp
+        latest = connection.execute(LATEST, {"asset": asset}).scalar()
+        return max(record.create_timestamp, latest) if latest else record.create_timestamp
 
     @contextmanager
     def begin(
@@ -83,13 +96,24 @@ class Aura(dg.ConfigurableResource):
         """One transaction in which `aura_ops.as_of()` gives the run's moment. Runs take turns asset by asset: one from
         the command line and one from the UI never write the same table at once. `turn`: the asset whose table it is,
         where that is another one."""
-        database = self.database
+        database, name = self.database, turn or context.op.name
         try:
-            with database.begin(self.moment(context)) as connection:
-                connection.execute(TURN, {"name": f"bn_aura asset {turn or context.op.name}"})
+            with self._turn(database, context, name) as connection:
                 yield connection
         finally:
             database.engine.dispose()
+
+    @contextmanager
+    def _turn(
+        self, database: Database, context: AssetExecutionContext | OpExecutionContext, name: str
+    ) -> Iterator[sqlalchemy.Connection]:
+        with database.begin() as connection:
+            connection.execute(TURN, {"name": f"bn_aura asset {name}"})
+            moment = self._moment(connection, context, name)  # not before its turn: who went before may be younger
+            set_as_of(connection, moment)
+            yield connection
+            if not self.as_of:
+                connection.execute(NOTE, {"asset": name, "as_of": moment})
 
     @contextmanager
     def begin_alone(self) -> Iterator[sqlalchemy.Connection]:

@@ -15,6 +15,9 @@ FOLLOWS = "bn_aura/follows"
 DATA = "data"
 CALENDAR = "calendar"
 
+# Runs of this lane never run side by side. What somebody waits for is in none.
+LANE = {"bn_aura/lane": "graph"}
+
 FOLLOWS_ITS_DATA = (
     # Across runs, eager() alone would go on below a failed blocking check.
     (dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()).with_label(
@@ -52,6 +55,7 @@ follow_data = dg.AutomationConditionSensorDefinition(
     # Observed tables too: without them a sensor of Dagster's own would take them, and that one is stopped.
     target=dg.AssetSelection.all(include_sources=True),
     minimum_interval_seconds=30,
+    run_tags=LANE,
     description="Runs what follows its data, as soon as what it reads has changed: from a grown conversation to the "
     "decision of a trigger, and nothing that did not change.",
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from bn_aura_pipelines.orchestration.automation import CALENDAR, DATA, FOLLOWS
+from bn_aura_pipelines.orchestration.automation import CALENDAR, DATA, FOLLOWS, LANE
 from bn_aura_pipelines.orchestration.ops import erase_people, keep_house_job
 
 REFRESH_EVERYTHING = "refresh_everything"
@@ -41,6 +41,7 @@ MOMENT_HELP = (
 
 
 def _job(name: str, selection: dg.AssetSelection | None, description: str, **options: Any) -> Any:
+    options = {"tags": LANE} | options
     return dg.define_asset_job(name, selection, description=f"{description}\n\n{MOMENT_HELP}", **options)
 
 
@@ -68,7 +69,7 @@ train_models = _job(
     TRAINED,
     "Trains every model on what is known by now and promotes the better one; scores follow by themselves.",
     executor_def=FORKSERVER,
-    tags=LAST,
+    tags=LANE | LAST,
 )
 decide_about_leads = _job(
     "decide_about_leads",

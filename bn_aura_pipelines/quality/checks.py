@@ -29,7 +29,7 @@ def _checks(suite: Suite) -> dg.AssetChecksDefinition:
     def expectations(context: dg.AssetCheckExecutionContext, aura: Aura) -> Iterator[dg.AssetCheckResult]:
         from bn_aura_pipelines.quality.data_docs import write_page
 
-        as_of, database = aura.moment(context.op_execution_context), aura.database
+        as_of, database = aura.moment(context.op_execution_context, suite.asset), aura.database
         try:
             result = run_suite(database, as_of, suite)
         finally:

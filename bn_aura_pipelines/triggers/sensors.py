@@ -46,7 +46,11 @@ def deliver_messages_op(context: dg.OpExecutionContext, aura: Aura) -> None:
     )
 
 
-@dg.job(name=DELIVERY, description="Delivers what the trigger rules decided: notifications, tasks, e-mails.")
+@dg.job(
+    name=DELIVERY,
+    tags={"dagster/priority": "10"},
+    description="Delivers what the trigger rules decided: notifications, tasks, e-mails.",
+)
 def deliver_messages() -> None:
     deliver_messages_op()
 
@@ -68,7 +72,7 @@ def next_delivery(connection: sqlalchemy.Connection, is_running: bool) -> str | 
 @dg.sensor(
     name="messages_are_due",
     job=deliver_messages,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=10,
     description="Starts a delivery while messages are due, one at a time, none while the provider asks for a pause.",
 )
 def messages_are_due(context: dg.SensorEvaluationContext, aura: Aura) -> dg.RunRequest | dg.SkipReason:
