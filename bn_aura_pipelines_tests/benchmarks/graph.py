@@ -56,6 +56,7 @@ WHOLE = """
     from event_logs where run_id = :run_id and dagster_event_type in ('PIPELINE_START', 'PIPELINE_SUCCESS')
 """
 TOLD = {"ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION", "STEP_OUTPUT", "ASSET_OBSERVATION"}
+UNDER_WAY = "select count(*) from runs where status in ('QUEUED', 'STARTING', 'STARTED', 'NOT_STARTED')"
 SIZE = "select count(*), coalesce(sum(pg_column_size(e.*)), 0)::bigint from event_logs as e"
 TICKS = "select count(*), coalesce(sum(pg_column_size(t.*)), 0)::bigint from job_ticks as t"
 # New leads that are like those with the highest scores: only then is there something to tell.
@@ -177,7 +178,13 @@ def _hot_leads(database: Database, report: Callable[[str], None]) -> bool:
 
 
 def _idle(database: Database, minutes: float, report: Callable[[str], None]) -> None:
-    """What the sensors and the daemon leave while nothing happens."""
+    """What the sensors and the daemon leave while nothing happens: once what the leads set off has ended."""
+    quiet = 0
+    while quiet < 4:
+        time.sleep(15)
+        with _dagster(database) as storage:
+            under_way = storage.execute(sqlalchemy.text(UNDER_WAY)).scalar_one()
+        quiet = 0 if under_way else quiet + 1
     with _dagster(database) as storage:
         before = [storage.execute(sqlalchemy.text(query)).one() for query in (SIZE, TICKS)]
     time.sleep(60 * minutes)
