@@ -20,7 +20,8 @@ comment on column aura_ops.embedding_bulk_jobs.name is
 'the provider''s name of it; null while it is not known whether it was received';
 comment on column aura_ops.embedding_bulk_jobs.texts is 'texts, or parts of long ones, that were sent';
 comment on column aura_ops.embedding_bulk_jobs.tokens is 'their tokens, estimated';
-comment on column aura_ops.embedding_bulk_jobs.cost_usd is 'what they cost at the batch price, in US dollars, estimated';
+comment on column aura_ops.embedding_bulk_jobs.cost_usd is
+'what they cost at the batch price, in US dollars, estimated';
 comment on column aura_ops.embedding_bulk_jobs.submitted_at is 'when it was handed over';
 comment on column aura_ops.embedding_bulk_jobs.finished_at is 'when its vectors were taken over, or when it failed';
 comment on column aura_ops.embedding_bulk_jobs.outcome is 'how many vectors came, or why none did';
@@ -39,6 +40,7 @@ comment on table aura_ops.embedding_bulk_texts is
 'What a job that is not finished was asked for, by the hash of the whole text: nobody asks for it a second time.';
 comment on column aura_ops.embedding_bulk_texts.job is 'the job';
 comment on column aura_ops.embedding_bulk_texts.place is 'place in the job, from 0: vectors come in this order';
-comment on column aura_ops.embedding_bulk_texts.content_hash is 'of the text, or of the whole text that it is a part of';
+comment on column aura_ops.embedding_bulk_texts.content_hash is
+'of the text, or of the whole text that it is a part of';
 comment on column aura_ops.embedding_bulk_texts.entity_id is 'a row with this text';
 comment on column aura_ops.embedding_bulk_texts.weight is 'characters of this part';

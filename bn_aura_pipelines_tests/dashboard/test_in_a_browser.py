@@ -44,7 +44,7 @@ def test_everything_can_be_reached_by_keyboard(address: str, key: str, browser: 
     page.keyboard.type(key)  # the field has the focus
     page.keyboard.press("Enter")
     page.wait_for_url("**/dashboard/sales")
-    page.wait_for_function("document.readyState === 'complete'")
+    page.wait_for_function("() => document.readyState === 'complete'")
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")
@@ -110,7 +110,7 @@ def test_lists_load_on_while_scrolling(address: str, key: str, browser: Browser,
             before = rows.count()
             page.evaluate("scrollTo(0, document.body.scrollHeight)")
             page.wait_for_function("(n) => document.querySelectorAll('a.who').length > n", arg=before)
-            page.wait_for_function("!document.querySelector('.more[aria-busy=true]')")
+            page.wait_for_function("() => !document.querySelector('.more[aria-busy=true]')")
         links = [link.get_attribute("href") for link in rows.all()]
         assert len(links) == len(set(links)) == total > 100
 
