@@ -3,7 +3,9 @@
 import dagster as dg
 
 from bn_aura_pipelines.database.resource import RUNS_WITH_ITS_ASSET, Aura, describe_table
+from bn_aura_pipelines.triggers.delivery import why_nothing_leaves
 from bn_aura_pipelines.triggers.evaluation import evaluate
+from bn_aura_pipelines.triggers.notices import deliver_notices
 from bn_aura_pipelines.triggers.outbox import given_up_lately
 
 OWNED = {"aura_ops.trigger_events": "trigger_decisions", "aura_ops.outbox": "trigger_decisions"}
@@ -33,14 +35,28 @@ def trigger_decisions(context: dg.AssetExecutionContext, aura: Aura) -> dg.Mater
         result = evaluate(connection)
         if result.skipped:
             context.log.warning("Nothing was decided: decisions of a later moment stand, and history is not rewritten.")
-        return dg.MaterializeResult(
-            metadata={
-                **describe_table(connection, "aura_ops.trigger_events"),
-                "opened": result.opened,
-                "ended": result.ended,
-                "skipped": result.skipped,
-            }
+        described = describe_table(connection, "aura_ops.trigger_events")
+    return dg.MaterializeResult(
+        metadata={
+            **described,
+            "opened": result.opened,
+            "ended": result.ended,
+            "skipped": result.skipped,
+            # What is about the past is told nobody.
+            "shown_in_the_house": 0 if aura.as_of else _show(aura),
+        }
+    )
+
+
+def _show(aura: Aura) -> int:
+    """Show what stays in the house at once; letters wait for the next delivery. Returns how many were sent."""
+    database = aura.database
+    try:
+        return (
+            deliver_notices(database, aura.settings)["sent"] if not why_nothing_leaves(database, aura.settings) else 0
         )
+    finally:
+        database.engine.dispose()
 
 
 @dg.asset_check(

@@ -74,22 +74,26 @@ def deliver(
     Raises NotConfigured.
     """
     report = DeliveryReport()
-    if settings.send == "off":
-        report.ended_because = "BN_AURA_SEND is off"
+    report.ended_because = why_nothing_leaves(database, settings)
+    if report.ended_because:
         return report
     if settings.send == "live":
         require_configured(settings)
         send = send or resend_with(settings)
-    with database.begin(moment) as connection:
-        stopped = connection.execute(text("select stopped_because from aura_ops.delivery_state")).scalar()
-    if stopped:
-        report.ended_because = f"stopped: {stopped}"
-        return report
     report.outcomes.update(deliver_notices(database, settings, moment))
     with worker(database) as owner:
         _deliver_letters(database, settings, send, moment, most_requests, backoff_seconds, owner, report)
     log.info("delivery: %s, %s requests", dict(report.outcomes), report.requests)
     return report
+
+
+def why_nothing_leaves(database: Database, settings: Settings) -> str | None:
+    """Who has stopped every delivery, the settings or the kill switch; None: nobody."""
+    if settings.send == "off":
+        return "BN_AURA_SEND is off"
+    with database.begin() as connection:
+        stopped = connection.execute(text("select stopped_because from aura_ops.delivery_state")).scalar()
+    return f"stopped: {stopped}" if stopped else None
 
 
 def _deliver_letters(

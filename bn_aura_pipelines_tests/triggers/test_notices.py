@@ -6,11 +6,14 @@ import threading
 from datetime import timedelta
 from uuid import UUID
 
+import dagster as dg
 import psycopg
 import pytest
 
 from bn_aura_pipelines.database.connections import Database
-from bn_aura_pipelines.settings import Settings
+from bn_aura_pipelines.database.resource import Aura
+from bn_aura_pipelines.settings import Settings, get_settings
+from bn_aura_pipelines.triggers.assets import trigger_decisions
 from bn_aura_pipelines.triggers.delivery import deliver
 from bn_aura_pipelines_tests.triggers.conftest import CLINIC, NOON, OWNER, SELLER, execute, live, rows
 
@@ -33,6 +36,9 @@ DECIDED = """
     from aura_ops.trigger_events
 """
 SHOWN = "select type, recipient_user_id, title_en, message_en, link from aura_marts.notifications order by type"
+
+
+JUST_NOW = "update aura_ops.outbox set not_before = now(), expires_at = now() + interval '3 days'"
 
 
 @pytest.fixture
@@ -118,3 +124,20 @@ def test_what_is_no_news_any_more_is_not_shown(decided: Database, settings: Sett
 def test_old_news_expires(decided: Database, settings: Settings) -> None:
     deliver(decided, settings, moment=NOON + timedelta(days=4))
     assert rows(decided, "select distinct status from aura_ops.outbox") == [("expired",)]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "send", "shown"), [(None, "dry", 2), (None, "off", 0), ("2026-11-01T00:00:00+07:00", "dry", 0)]
+)
+def test_a_decision_is_shown_in_the_house_at_once_unless_it_is_about_the_past(
+    decided: Database, monkeypatch: pytest.MonkeyPatch, as_of: str | None, send: str, shown: int
+) -> None:
+    execute(decided, JUST_NOW)
+    monkeypatch.setenv("BN_AURA_DATABASE_URL", decided.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("BN_AURA_SEND", send)
+    get_settings.cache_clear()
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize([trigger_decisions], instance=instance, resources={"aura": Aura(as_of=as_of)})
+    get_settings.cache_clear()
+    assert done.success
+    assert len(rows(decided, SHOWN)) == shown
