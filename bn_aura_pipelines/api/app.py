@@ -120,7 +120,7 @@ def address(database: Database) -> dict[str, Any]:
     query = dict(url.query)
     return {
         "host": str(query.get("host") or url.host or "localhost"),
-        "port": url.port or 5432,
+        "port": int(str(query.get("port") or url.port or 5432)),
         "user": url.username,
         "password": url.password,
         "database": url.database,

@@ -20,6 +20,7 @@ from jwt.algorithms import ECAlgorithm, HMACAlgorithm
 from pydantic import SecretStr
 
 from bn_aura_pipelines.api.access import AmbiguousIssuer
+from bn_aura_pipelines.api.app import address
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.settings import Settings
 from bn_aura_pipelines_tests.api.conftest import SIAM, THONGLOR, ids_in, key_for, serving
@@ -295,3 +296,17 @@ def test_who_read_which_customer_is_noted(client: httpx.Client, clinics: Databas
         with clinics.begin() as connection:
             found = [tuple(row) for row in connection.execute(query, {"prefix": prefix})]
     assert found == [("customers", own, True), ("customers", None, True)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://aura@/clinic?host=/tmp/socket&port=5999",
+        "postgresql+psycopg://aura@localhost:5999/clinic?host=/tmp/socket",
+        "postgresql+psycopg://aura@db.example:5999/clinic",
+    ],
+)
+def test_the_database_is_asked_where_its_address_says(url: str) -> None:
+    asked = address(Database(sqlalchemy.make_url(url)))
+    assert (asked["port"], asked["user"], asked["database"]) == (5999, "aura", "clinic")
+    assert asked["host"] == ("/tmp/socket" if "socket" in url else "db.example")
