@@ -19,10 +19,13 @@ MOST_STALE = 0.2
 """Above this share of moved keys everything is computed: picking would cost as much."""
 
 
-def note_versions(driver: psycopg.Connection[Any], view: View, anew: bool) -> list[UUID] | None:
-    """Note the versions that `view`, which refreshes, is computed from now, and return the keys that moved; None where
-    everything has to be computed, as `anew` asks. What changes after this is read here again next time."""
-    column, relation = view.refresh or ("", "")
+def note_versions(driver: psycopg.Connection[Any], view: View, anew: bool = False) -> list[UUID] | None:
+    """Note the versions that `view` is computed from now, and return the keys that moved; None where everything has to
+    be computed: the table does not refresh, most keys moved, or `anew` asks for it. What changes after this is read
+    here again next time."""
+    if view.refresh is None:
+        return None
+    column, relation = view.refresh
     if anew:
         driver.execute("delete from aura_ops.refresh_versions where relation = %s", (view.relation,))
     driver.execute("drop table if exists pg_temp.moved_keys")
@@ -60,12 +63,11 @@ def note_versions(driver: psycopg.Connection[Any], view: View, anew: bool) -> li
     return [row[0] for row in driver.execute("select key from pg_temp.moved_keys")]
 
 
-def of_keys(view: View, keys: list[UUID]) -> sql.Composed:
+def of_keys(column: str, keys: list[UUID]) -> sql.Composed:
     """The condition that a row is of one of `keys`. They stand in the text, since PostgreSQL looks up a long list by
     hashing only where it is a constant."""
-    return sql.SQL("{} = any({}::uuid[])").format(
-        sql.Identifier((view.refresh or ("", ""))[0]), sql.Literal("{" + ",".join(map(str, keys)) + "}")
-    )
+    listed = sql.Literal("{" + ",".join(map(str, keys)) + "}")
+    return sql.SQL("{} = any({}::uuid[])").format(sql.Identifier(column), listed)
 
 
 def _definitions(driver: psycopg.Connection[Any], view: View) -> int:

@@ -31,10 +31,9 @@ TURN = text("""
         pg_advisory_xact_lock_shared(hashtextextended('bn_aura assets', 0)),
         pg_advisory_xact_lock(hashtextextended(:name, 0))
 """)
-LATEST = text("select as_of from aura_ops.asset_moments where asset = :asset")
-NOTE = text("""
-    insert into aura_ops.asset_moments as m (asset, as_of) values (:asset, :as_of)
-    on conflict (asset) do update set as_of = greatest(m.as_of, excluded.as_of)
+LATEST = text("""
+    insert into aura_ops.asset_moments as m (asset, as_of) values (:asset, :created)
+    on conflict (asset) do update set as_of = greatest(m.as_of, excluded.as_of) returning as_of
 """)
 ALONE = text("select pg_advisory_xact_lock(hashtextextended('bn_aura assets', 0))")
 
@@ -73,21 +72,16 @@ class Aura(dg.ConfigurableResource):
             database.engine.dispose()
 
     def moment(self, context: AssetExecutionContext | OpExecutionContext, asset: str | None = None) -> datetime:
-        """The run's moment. Where nobody has chosen it, an asset (by default the step's own) that a younger run has
-        built meanwhile stays at that run's: a table never goes back by itself."""
-        with self.connect() as connection:
-            return self._moment(connection, context, asset or context.op.name)
-
-    def _moment(
-        self, connection: sqlalchemy.Connection, context: AssetExecutionContext | OpExecutionContext, asset: str
-    ) -> datetime:
+        """The run's moment. Where nobody has chosen it, an asset (by default the step's own) that a younger run came to
+        before stays at that run's: a table never goes back by itself."""
         if self.as_of:
             return parse_moment(self.as_of)
         record = context.instance.get_run_record_by_id(context.run_id)
         if record is None:
             raise dg.Failure("The run has no record to take its moment from: give `as_of` in the run's config.")
-        latest = connection.execute(LATEST, {"asset": asset}).scalar()
-        return max(record.create_timestamp, latest) if latest else record.create_timestamp
+        values = {"asset": asset or context.op.name, "created": record.create_timestamp}
+        with self.connect() as connection:
+            return connection.execute(LATEST, values).scalar_one()
 
     @contextmanager
     def begin(
@@ -98,22 +92,12 @@ class Aura(dg.ConfigurableResource):
         where that is another one."""
         database, name = self.database, turn or context.op.name
         try:
-            with self._turn(database, context, name) as connection:
+            with database.begin() as connection:
+                connection.execute(TURN, {"name": f"bn_aura asset {name}"})
+                set_as_of(connection, self.moment(context, name))  # not before its turn: who was first may be younger
                 yield connection
         finally:
             database.engine.dispose()
-
-    @contextmanager
-    def _turn(
-        self, database: Database, context: AssetExecutionContext | OpExecutionContext, name: str
-    ) -> Iterator[sqlalchemy.Connection]:
-        with database.begin() as connection:
-            connection.execute(TURN, {"name": f"bn_aura asset {name}"})
-            moment = self._moment(connection, context, name)  # not before its turn: who went before may be younger
-            set_as_of(connection, moment)
-            yield connection
-            if not self.as_of:
-                connection.execute(NOTE, {"asset": name, "as_of": moment})
 
     @contextmanager
     def begin_alone(self) -> Iterator[sqlalchemy.Connection]:

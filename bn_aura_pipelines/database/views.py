@@ -98,9 +98,9 @@ def restore_views(driver: psycopg.Connection[Any], relations: Collection[str], v
 def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
     anew = _built_hash(driver, view) != view.definition_hash or not _exists(driver, view)
     query, within = _raw(view.query), _raw(view.value("replaces", "true"))
-    moved = note_versions(driver, view, anew) if view.refresh else None
-    if moved is not None:
-        within = of_keys(view, moved)
+    moved = note_versions(driver, view, anew)
+    if view.refresh and moved is not None:
+        within = of_keys(view.refresh[0], moved)
         query = sql.SQL("select * from ({}\n) as whole where {}").format(query, within)
     fresh = sql.Identifier("pg_temp", f"fresh_{view.name}")
     driver.execute(sql.SQL("drop table if exists {}").format(fresh))

@@ -15,7 +15,6 @@ from itertools import groupby
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
-import psycopg
 from psycopg import sql
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
@@ -27,7 +26,7 @@ from bn_aura_pipelines.embeddings.leases import alone
 from bn_aura_pipelines.embeddings.ledger import APPLICATION_COLUMNS
 from bn_aura_pipelines.embeddings.providers import ENTITIES, Entity, InputRefused, QuotaExhausted, TryLater
 from bn_aura_pipelines.embeddings.text import render
-from bn_aura_pipelines.embeddings.writing import known_vectors, to_halfvec
+from bn_aura_pipelines.embeddings.writing import known_vectors, put_aside
 from bn_aura_pipelines.errors import UserError
 
 BLOCK = 1_000
@@ -99,8 +98,10 @@ class _Run:
             await self._collect()
             for entity in entities:
                 await self._submit(entity)
-            while left := await self._recover_and_collect():
-                if self._stopped or not wait:
+            while True:
+                await self._recover()
+                left = await self._collect()
+                if not left or self._stopped or not wait:
                     break
                 self._progress(f"{left} jobs are not answered yet; looking again in {poll_seconds:g} s")
                 await asyncio.sleep(poll_seconds)
@@ -108,13 +109,9 @@ class _Run:
             await self._service.close()
         return BulkReport(self._jobs, self._texts, self._vectors, self._failed, left, self._stopped)
 
-    async def _recover_and_collect(self) -> int:
-        await self._recover()
-        return await self._collect()
-
     async def _recover(self) -> None:
         """A run that died, or lost the answer, while it handed a job over does not know whether it arrived."""
-        for job, _, _, _ in self._open("name is null"):
+        for job in [job for job, name, _, _ in self._open() if name is None]:
             try:
                 name = await self._service.find(str(job))
             except (QuotaExhausted, TryLater) as error:
@@ -153,8 +150,7 @@ class _Run:
         try:
             name = await self._service.submit([part.text for part in parts], str(job))
         except InputRefused as error:
-            self._close(job, f"refused: {error}")
-            self._failed += 1
+            self._fail(job, f"refused: {error}")
             return
         except (QuotaExhausted, TryLater) as error:
             # It may have arrived all the same: the next run asks.
@@ -168,7 +164,7 @@ class _Run:
     async def _collect(self) -> int:
         """Take over what has been answered; returns how many jobs are open still."""
         left = 0
-        for job, name, entity, texts in self._open("true"):
+        for job, name, entity, texts in self._open():
             if name is None:
                 left += 1
                 continue
@@ -181,9 +177,7 @@ class _Run:
             if answer.state == "running":
                 left += 1
             elif answer.vectors is None:
-                self._close(job, answer.reason)
-                self._failed += 1
-                self._progress(f"{name}: {answer.reason}")
+                self._fail(job, answer.reason)
             else:
                 came = self._keep(job, entity, answer.vectors)
                 self._vectors += came
@@ -197,28 +191,19 @@ class _Run:
         vectors = scaled(vectors, len(vectors))
         with self._database.begin() as connection:
             driver = psycopg_connection(connection)
-            asked = driver.execute(ASKED, (job,)).fetchall()
+            asked = driver.execute(
+                "select place, content_hash, entity_id, weight from aura_ops.embedding_bulk_texts"
+                " where job = %s order by place",
+                (job,),
+            ).fetchall()
             whole: list[tuple[bytes, UUID, Any]] = []
             for content_hash, group in groupby(asked, key=lambda row: row[1]):
                 rows = list(group)
                 places = [row[0] for row in rows]
                 if np.isfinite(vectors[places]).all():
                     whole.append((content_hash, rows[0][2], combine([row[3] for row in rows], vectors[places])))
-            if whole:
-                driver.execute(
-                    "create temporary table came (content_hash bytea, entity_id uuid, embedding halfvec(768))"
-                    " on commit drop"
-                )
-                binary = to_halfvec(np.stack([vector for _, _, vector in whole]))
-                with driver.cursor().copy("copy pg_temp.came from stdin (format binary)") as copy:
-                    copy.set_types(["bytea", "bytea", "bytea"])
-                    for (content_hash, entity_id, _), vector in zip(whole, binary, strict=True):
-                        copy.write_row((content_hash, entity_id.bytes, vector))
-                driver.execute(
-                    sql.SQL(KEEP).format(table=sql.Identifier("public", APPLICATION_COLUMNS[entity][0])),
-                    (self._provider.model, entity),
-                )
-            self._close(job, f"{len(whole):,} vectors", driver)
+            put_aside(connection, entity, self._provider.model, whole)
+            driver.execute(CLOSE, (f"{len(whole):,} vectors", job))
         return len(whole)
 
     def _missing(self, entity: Entity) -> Iterator[list[_Part]]:
@@ -246,18 +231,19 @@ class _Run:
                     pieces = split(one.text, provider.estimate_tokens, provider.limits.tokens_per_item)
                     yield [_Part(digest, one.entity_id, piece, tokens) for piece, tokens in pieces]
 
-    def _open(self, condition: LiteralString) -> list[tuple[UUID, str | None, Entity, int]]:
-        statement = sql.SQL(OPEN).format(sql.SQL(condition))
+    def _open(self) -> list[tuple[UUID, str | None, Entity, int]]:
+        """Jobs without an outcome: ours, the provider's name if it is known, what it embeds and how many texts."""
+        query = (
+            "select job, name, entity, texts from aura_ops.embedding_bulk_jobs"
+            " where model = %s and finished_at is null order by submitted_at"
+        )
         with self._database.begin() as connection:
-            return psycopg_connection(connection).execute(statement, (self._provider.model,)).fetchall()
+            return psycopg_connection(connection).execute(query, (self._provider.model,)).fetchall()
 
-    def _close(self, job: UUID, outcome: str, driver: psycopg.Connection[Any] | None = None) -> None:
-        if driver is None:
-            with self._database.begin() as connection:
-                self._close(job, outcome, psycopg_connection(connection))
-            return
-        driver.execute(CLOSE, (outcome, job))
-        driver.execute("delete from aura_ops.embedding_bulk_texts where job = %s", (job,))
+    def _fail(self, job: UUID, reason: str) -> None:
+        self._failed += 1
+        self._progress(f"{job}: {reason}")
+        self._write(CLOSE, reason, job)
 
     def _write(self, statement: LiteralString, *values: object) -> None:
         with self._database.begin() as connection:
@@ -269,18 +255,14 @@ insert into aura_ops.embedding_bulk_jobs (job, model, entity, texts, tokens, cos
 values (%s, %s, %s, %s, %s, %s, clock_timestamp())
 """
 
-OPEN: LiteralString = """
-select job, name, entity, texts from aura_ops.embedding_bulk_jobs
-where model = %s and finished_at is null and {}
-order by submitted_at
-"""
-
+# Its texts may be asked for again, or are known by now.
 CLOSE: LiteralString = """
-update aura_ops.embedding_bulk_jobs set finished_at = clock_timestamp(), outcome = %s where job = %s
-"""
+with closed as (
+    update aura_ops.embedding_bulk_jobs set finished_at = clock_timestamp(), outcome = %s where job = %s
+    returning job
+)
 
-ASKED: LiteralString = """
-select place, content_hash, entity_id, weight from aura_ops.embedding_bulk_texts where job = %s order by place
+delete from aura_ops.embedding_bulk_texts as t using closed where t.job = closed.job
 """
 
 ASKED_ALREADY: LiteralString = """
@@ -288,15 +270,6 @@ select t.content_hash
 from aura_ops.embedding_bulk_texts as t
 join aura_ops.embedding_bulk_jobs as j on t.job = j.job
 where j.model = %s and t.content_hash = any(%s)
-"""
-
-# Nothing is kept of a row that has gone meanwhile.
-KEEP: LiteralString = """
-insert into aura_ops.embedding_cache (content_hash, model, entity, entity_id, embedding, kept_at)
-select c.content_hash, %s, %s, c.entity_id, c.embedding, clock_timestamp()
-from pg_temp.came as c
-where exists (select from {table} as s where s.id = c.entity_id)
-on conflict do nothing
 """
 
 MISSING: LiteralString = """

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, LiteralString
+from uuid import UUID
 
 import psycopg
 import sqlalchemy
@@ -50,6 +51,28 @@ def known_vectors(connection: sqlalchemy.Connection, model: str, hashes: Sequenc
     """Binary halfvecs of texts that were embedded before, for this row or another, by the hash of the text."""
     cursor = psycopg_connection(connection).cursor(binary=True)
     return dict(cursor.execute(KNOWN, {"model": model, "hashes": list(hashes)}).fetchall())
+
+
+def put_aside(
+    connection: sqlalchemy.Connection, entity: Entity, model: str, known: Sequence[tuple[bytes, UUID, np.ndarray]]
+) -> None:
+    """Keep vectors, each with the hash of its text and a row that has it, where `known_vectors` finds them. Nothing is
+    kept of a row that has gone meanwhile."""
+    import numpy as np
+
+    if not known:
+        return
+    driver = psycopg_connection(connection)
+    driver.execute(
+        "create temporary table put_aside (content_hash bytea, entity_id uuid, embedding halfvec(768)) on commit drop"
+    )
+    vectors = to_halfvec(np.stack([vector for _, _, vector in known]))
+    with driver.cursor().copy("copy pg_temp.put_aside from stdin (format binary)") as copy:
+        copy.set_types(["bytea", "bytea", "bytea"])
+        for (content_hash, entity_id, _), vector in zip(known, vectors, strict=True):
+            copy.write_row((content_hash, entity_id.bytes, vector))
+    table = sql.Identifier(APPLICATION_COLUMNS[entity][0])
+    driver.execute(sql.SQL(PUT_ASIDE).format(table=table), {"entity": entity, "model": model})
 
 
 def settle(
@@ -158,6 +181,14 @@ join aura_ops.embeddings as e
     on e.entity = l.entity and e.entity_id = l.entity_id and e.model = l.model
         and e.clinic_id is not distinct from l.clinic_id and e.content_hash = l.content_hash
 where l.model = %(model)s and l.content_hash = any(%(hashes)s)
+"""
+
+PUT_ASIDE: LiteralString = """
+insert into aura_ops.embedding_cache (content_hash, model, entity, entity_id, embedding, kept_at)
+select p.content_hash, %(model)s, %(entity)s, p.entity_id, p.embedding, clock_timestamp()
+from pg_temp.put_aside as p
+where exists (select from public.{table} as s where s.id = p.entity_id)
+on conflict do nothing
 """
 
 STILL_OURS: LiteralString = """

@@ -206,7 +206,7 @@ def _growth(database: Database, settings: Settings, report: Callable[[str], None
             rows, size = storage.execute(sqlalchemy.text(SIZE)).one()
         begun = time.perf_counter()
         with open_instance(database, settings) as instance:
-            definitions.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False)
+            definitions.resolve_job_def(job).execute_in_process(instance=instance)
         took = time.perf_counter() - begun
         with _dagster(database) as storage:
             rows_after, size_after = storage.execute(sqlalchemy.text(SIZE)).one()

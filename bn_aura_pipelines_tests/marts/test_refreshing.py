@@ -109,7 +109,7 @@ def test_an_event_moves_only_those_it_is_about(sample: Database, event: str) -> 
     with sample.begin(NOW) as connection:
         happen(connection, event, seed=1)
         for view in REFRESHED:
-            moved = note_versions(psycopg_connection(connection), view, anew=False)
+            moved = note_versions(psycopg_connection(connection), view)
             assert moved is not None
             assert 1 <= len(moved) <= 9
 
@@ -118,7 +118,7 @@ def test_nothing_is_computed_where_nothing_happened(sample: Database) -> None:
     with sample.begin(NOW) as connection:
         assert set(build(connection, REFRESHED).values()) == {0}
         for view in REFRESHED:
-            assert note_versions(psycopg_connection(connection), view, anew=False) == []
+            assert note_versions(psycopg_connection(connection), view) == []
 
 
 def test_what_was_changed_by_hand_is_healed_once_its_versions_are_forgotten(sample: Database) -> None:

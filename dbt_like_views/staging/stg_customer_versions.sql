@@ -24,8 +24,11 @@ with known_rows as (
     select
         customer_id,
         -- A booked visit becomes a completed one when its hour has come.
-        row_version
-        + ((appointment_date + start_time) at time zone 'Asia/Bangkok' < (select aura_ops.as_of()))::int as row_version
+        case
+            when (appointment_date + start_time) at time zone 'Asia/Bangkok' < (select aura_ops.as_of())
+                then hashint8extended(row_version, 1)
+            else row_version
+        end as row_version
     from aura_staging.source_appointments
     where created_at < (select aura_ops.as_of())
 
