@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -60,11 +62,18 @@ def materialize(database: Database, as_of: datetime) -> None:
 
 
 def run_job(database: Database, job: str, as_of: datetime | None = None) -> None:
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as home:
-        patch.setenv("BN_AURA_DATABASE_URL", url_of(database))
-        patch.setenv("BN_AURA_HOME", home)
-        get_settings.cache_clear()
+    with instance_for(database) as instance:
         definition = build_definitions(Aura(as_of=as_of.isoformat() if as_of else None)).resolve_job_def(job)
+        assert definition.execute_in_process(instance=instance).success
+
+
+@contextmanager
+def instance_for(database: Database, **settings: str) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance while the settings name this database, a home of its own, and what `settings` add."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as home:
+        for name, value in {"BN_AURA_DATABASE_URL": url_of(database), "BN_AURA_HOME": home, **settings}.items():
+            patch.setenv(name, value)
+        get_settings.cache_clear()
         with dg.DagsterInstance.ephemeral() as instance:
-            assert definition.execute_in_process(instance=instance).success
+            yield instance
     get_settings.cache_clear()

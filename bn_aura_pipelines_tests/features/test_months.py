@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -14,9 +13,9 @@ from bn_aura_pipelines.database.resource import Aura
 from bn_aura_pipelines.definitions import build_definitions
 from bn_aura_pipelines.features.assets import monthly_snapshots
 from bn_aura_pipelines.features.months import Month, NotYet, rebuild_months
-from bn_aura_pipelines.settings import get_settings
 from bn_aura_pipelines_tests.benchmarks.scratch import build_features
 from bn_aura_pipelines_tests.features.test_snapshots import BANGKOK, add_clinic, add_visit, execute
+from bn_aura_pipelines_tests.sample_runs import instance_for
 
 NOW = datetime(2024, 9, 10, 12, tzinfo=BANGKOK)
 OLD = date(2021, 1, 1)
@@ -84,14 +83,10 @@ def test_a_changed_query_fills_the_whole_window_before_the_months_that_were_aske
 
 
 @pytest.fixture
-def instance(clinic: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(clinic: Database) -> Iterator[dg.DagsterInstance]:
     build_features(clinic, NOW)
-    monkeypatch.setenv("BN_AURA_DATABASE_URL", clinic.url.render_as_string(hide_password=False))
-    monkeypatch.setenv("BN_AURA_HOME", str(tmp_path))
-    get_settings.cache_clear()
-    with dg.DagsterInstance.ephemeral() as instance:
+    with instance_for(clinic) as instance:
         yield instance
-    get_settings.cache_clear()
 
 
 def run(instance: dg.DagsterInstance, name: str, tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pytest
 import sqlalchemy
 
@@ -11,10 +9,8 @@ from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.models.recommendations.similar import SimilarResult, refresh_similar
-from bn_aura_pipelines.sources.relations import build_source_relations
-from bn_aura_pipelines.sources.sample.generate import generate
+from bn_aura_pipelines_tests.marts.conftest import NOW
 
-NOW = datetime.fromisoformat("2026-06-01T00:00:00+07:00")
 PLACES = "(select id, clinic_id, row_number() over (partition by clinic_id order by id) as place from public.customers)"
 REFER = f"""
     insert into public.referrals (clinic_id, referrer_customer_id, referred_customer_id, status, created_at)
@@ -25,12 +21,10 @@ REFER = f"""
 
 
 @pytest.fixture
-def sample(database: Database) -> Database:
-    generate(database, 300, NOW, seed=4)
-    with database.begin(NOW) as connection:
+def sample(marts: Database) -> Database:
+    with marts.begin() as connection:
         connection.exec_driver_sql("delete from public.referrals")
-        build_source_relations(connection)
-    return database
+    return marts
 
 
 def refer(database: Database, *pairs: tuple[int, int], same: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,10 +15,8 @@ from bn_aura_pipelines.database.refreshing import note_versions
 from bn_aura_pipelines.database.view_files import View, ViewError, load_views
 from bn_aura_pipelines.database.views import build
 from bn_aura_pipelines.models.leads.history import record
-from bn_aura_pipelines.sources.relations import build_source_relations
-from bn_aura_pipelines.sources.sample.generate import generate
+from bn_aura_pipelines_tests.marts.conftest import NOW
 
-NOW = datetime.fromisoformat("2026-06-01T00:00:00+07:00")
 SOME = "id in (select id from public.{} order by md5(id::text || :seed) limit 4)"
 ANYBODY = "(select id from public.customers order by md5(id::text || :seed || 'other') limit 1)"
 EVENTS = {
@@ -52,17 +50,6 @@ EVENTS = {
 REFRESHED = [view for view in load_views() if view.refresh]
 
 
-@pytest.fixture
-def sample(database: Database) -> Database:
-    generate(database, 300, NOW, seed=4)
-    with database.begin(NOW) as connection:
-        build_source_relations(connection)
-        build(connection, [view for view in load_views() if view.schema == "aura_staging"])
-        record(connection)
-        build(connection, [view for view in load_views() if view.schema == "aura_staging"] + REFRESHED)
-    return database
-
-
 def differing(connection: sqlalchemy.Connection, view: View) -> int:
     """Rows that only the table or only its query has."""
     query = f"select * from ({view.query}\n) as q"
@@ -87,8 +74,8 @@ def happen(connection: sqlalchemy.Connection, event: str, seed: int) -> None:
         max_size=3,
     )
 )
-def test_a_refreshed_table_equals_a_whole_one(sample: Database, rounds: list[tuple[list[str], int, int]]) -> None:
-    with sample.begin(NOW) as connection:
+def test_a_refreshed_table_equals_a_whole_one(marts: Database, rounds: list[tuple[list[str], int, int]]) -> None:
+    with marts.begin(NOW) as connection:
         for events, days, seed in rounds:
             for event in events:
                 happen(connection, event, seed)
@@ -105,8 +92,8 @@ def test_a_refreshed_table_equals_a_whole_one(sample: Database, rounds: list[tup
 
 
 @pytest.mark.parametrize("event", sorted(EVENTS))
-def test_an_event_moves_only_those_it_is_about(sample: Database, event: str) -> None:
-    with sample.begin(NOW) as connection:
+def test_an_event_moves_only_those_it_is_about(marts: Database, event: str) -> None:
+    with marts.begin(NOW) as connection:
         happen(connection, event, seed=1)
         for view in REFRESHED:
             moved = note_versions(psycopg_connection(connection), view)
@@ -114,15 +101,15 @@ def test_an_event_moves_only_those_it_is_about(sample: Database, event: str) -> 
             assert 1 <= len(moved) <= 9
 
 
-def test_nothing_is_computed_where_nothing_happened(sample: Database) -> None:
-    with sample.begin(NOW) as connection:
+def test_nothing_is_computed_where_nothing_happened(marts: Database) -> None:
+    with marts.begin(NOW) as connection:
         assert set(build(connection, REFRESHED).values()) == {0}
         for view in REFRESHED:
             assert note_versions(psycopg_connection(connection), view) == []
 
 
-def test_what_was_changed_by_hand_is_healed_once_its_versions_are_forgotten(sample: Database) -> None:
-    with sample.begin(NOW) as connection:
+def test_what_was_changed_by_hand_is_healed_once_its_versions_are_forgotten(marts: Database) -> None:
+    with marts.begin(NOW) as connection:
         connection.execute(sqlalchemy.text("delete from aura_marts.customer_timeline where kind = 'entered'"))
         assert build(connection, REFRESHED)["aura_marts.customer_timeline"] == 0
         connection.execute(sqlalchemy.text("delete from aura_ops.refresh_versions"))

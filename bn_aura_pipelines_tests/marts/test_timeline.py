@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-import pytest
 import sqlalchemy
 
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.view_files import load_views
 from bn_aura_pipelines.database.views import build
-from bn_aura_pipelines.models.leads.history import record
 from bn_aura_pipelines.sources.relations import build_source_relations
-from bn_aura_pipelines.sources.sample.generate import generate
+from bn_aura_pipelines_tests.marts.conftest import NOW
 
-NOW = datetime.fromisoformat("2026-06-01T00:00:00+07:00")
 SOURCES = {
     "entered": "select count(*) from public.customers where created_at < :now",
     "appointment": "select count(*) from public.appointments where created_at < :now",
@@ -25,43 +20,32 @@ SOURCES = {
 }
 
 
-@pytest.fixture
-def sample(database: Database) -> Database:
-    generate(database, 200, NOW, seed=4)
-    with database.begin(NOW) as connection:
-        build_source_relations(connection)
-        build(connection, [view for view in load_views() if view.schema == "aura_staging"])
-        record(connection)
-        build(connection, load_views())
-    return database
-
-
 def ask(database: Database, statement: str, **values: object) -> list[tuple[object, ...]]:
     with database.begin(NOW) as connection:
         return [tuple(row) for row in connection.execute(sqlalchemy.text(statement), {"now": NOW, **values})]
 
 
-def test_every_row_of_the_sources_is_on_the_timeline_once(sample: Database) -> None:
-    found = dict(ask(sample, "select kind, count(*) from aura_marts.customer_timeline group by kind"))
-    expected = {kind: ask(sample, query)[0][0] for kind, query in SOURCES.items()}
+def test_every_row_of_the_sources_is_on_the_timeline_once(marts: Database) -> None:
+    found = dict(ask(marts, "select kind, count(*) from aura_marts.customer_timeline group by kind"))
+    expected = {kind: ask(marts, query)[0][0] for kind, query in SOURCES.items()}
     assert {kind: found.get(kind, 0) for kind in expected} == expected
     assert min(found.values()) > 0
-    assert ask(sample, "select count(*) - count(distinct event_id) from aura_marts.customer_timeline") == [(0,)]
+    assert ask(marts, "select count(*) - count(distinct event_id) from aura_marts.customer_timeline") == [(0,)]
 
 
-def test_purchases_add_up_to_the_revenue(sample: Database) -> None:
-    paid = ask(sample, "select sum(amount_thb) from aura_marts.customer_timeline")
-    assert paid == ask(sample, "select sum(revenue_thb) from aura_marts.customer_360")
+def test_purchases_add_up_to_the_revenue(marts: Database) -> None:
+    paid = ask(marts, "select sum(amount_thb) from aura_marts.customer_timeline")
+    assert paid == ask(marts, "select sum(revenue_thb) from aura_marts.customer_360")
     assert paid == ask(
-        sample,
+        marts,
         "select sum(total_price) from public.appointments where status = 'completed' and created_at < :now"
         " and (appointment_date + start_time) at time zone 'Asia/Bangkok' < :now",
     )
 
 
-def test_health_counts_what_belongs_to_nobody_and_the_timeline_leaves_it_out(sample: Database) -> None:
-    ask_before = ask(sample, "select count(*) from aura_marts.customer_timeline")[0][0]
-    with sample.begin() as connection:
+def test_health_counts_what_belongs_to_nobody_and_the_timeline_leaves_it_out(marts: Database) -> None:
+    ask_before = ask(marts, "select count(*) from aura_marts.customer_timeline")[0][0]
+    with marts.begin() as connection:
         lost = connection.execute(
             sqlalchemy.text(
                 "update public.customer_conversations set clinic_id = null, customer_id = null where id in"
@@ -76,17 +60,17 @@ def test_health_counts_what_belongs_to_nobody_and_the_timeline_leaves_it_out(sam
                 " order by id limit 1)"
             )
         )
-    with sample.begin(NOW) as connection:
+    with marts.begin(NOW) as connection:
         build(connection, load_views())
     assert lost == 2
-    assert ask(sample, "select count(*) from aura_marts.customer_timeline")[0][0] == ask_before - 3
+    assert ask(marts, "select count(*) from aura_marts.customer_timeline")[0][0] == ask_before - 3
     health = "select row_count, without_customer from aura_marts.pipeline_health where source = 'conversations'"
     nobodys = "select count(*), count(*) filter (where customer_id is null) from public.customer_conversations"
-    assert ask(sample, f"{health} and clinic_id = '00000000-0000-0000-0000-000000000000'") == ask(
-        sample, f"{nobodys} where clinic_id is null and created_at < :now"
+    assert ask(marts, f"{health} and clinic_id = '00000000-0000-0000-0000-000000000000'") == ask(
+        marts, f"{nobodys} where clinic_id is null and created_at < :now"
     )
-    totals = ask(sample, "select sum(row_count) from aura_marts.pipeline_health where source = 'conversations'")
-    assert totals == ask(sample, "select count(*) from public.customer_conversations where created_at < :now")
+    totals = ask(marts, "select sum(row_count) from aura_marts.pipeline_health where source = 'conversations'")
+    assert totals == ask(marts, "select count(*) from public.customer_conversations where created_at < :now")
 
 
 def test_an_empty_database_has_a_row_of_health_for_each_source(database: Database) -> None:

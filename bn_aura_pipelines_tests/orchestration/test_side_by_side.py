@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,19 +10,16 @@ import yaml
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.resource import Aura
 from bn_aura_pipelines.definitions import build_definitions
-from bn_aura_pipelines.settings import PROJECT_ROOT, get_settings
+from bn_aura_pipelines.settings import PROJECT_ROOT
+from bn_aura_pipelines_tests.sample_runs import instance_for
 
 CHOSEN = datetime.fromisoformat("2025-03-01T00:00:00+07:00")
 
 
 @pytest.fixture
-def instance(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setenv("BN_AURA_DATABASE_URL", database.url.render_as_string(hide_password=False))
-    monkeypatch.setenv("BN_AURA_HOME", str(tmp_path))
-    get_settings.cache_clear()
-    with dg.DagsterInstance.ephemeral() as instance:
+def instance(database: Database) -> Iterator[dg.DagsterInstance]:
+    with instance_for(database) as instance:
         yield instance
-    get_settings.cache_clear()
 
 
 def built_about(instance: dg.DagsterInstance, as_of: datetime | None = None) -> datetime:

@@ -12,9 +12,10 @@ import pytest
 
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.database.resource import Aura
-from bn_aura_pipelines.settings import Settings, get_settings
+from bn_aura_pipelines.settings import Settings
 from bn_aura_pipelines.triggers.assets import trigger_decisions
 from bn_aura_pipelines.triggers.delivery import deliver
+from bn_aura_pipelines_tests.sample_runs import instance_for
 from bn_aura_pipelines_tests.triggers.conftest import CLINIC, NOON, OWNER, SELLER, execute, live, rows
 
 LEAD = UUID(int=77)
@@ -130,14 +131,9 @@ def test_old_news_expires(decided: Database, settings: Settings) -> None:
     ("as_of", "send", "shown"), [(None, "dry", 2), (None, "off", 0), ("2026-11-01T00:00:00+07:00", "dry", 0)]
 )
 def test_a_decision_is_shown_in_the_house_at_once_unless_it_is_about_the_past(
-    decided: Database, monkeypatch: pytest.MonkeyPatch, as_of: str | None, send: str, shown: int
+    decided: Database, as_of: str | None, send: str, shown: int
 ) -> None:
     execute(decided, JUST_NOW)
-    monkeypatch.setenv("BN_AURA_DATABASE_URL", decided.url.render_as_string(hide_password=False))
-    monkeypatch.setenv("BN_AURA_SEND", send)
-    get_settings.cache_clear()
-    with dg.DagsterInstance.ephemeral() as instance:
-        done = dg.materialize([trigger_decisions], instance=instance, resources={"aura": Aura(as_of=as_of)})
-    get_settings.cache_clear()
-    assert done.success
+    with instance_for(decided, BN_AURA_SEND=send) as instance:
+        assert dg.materialize([trigger_decisions], instance=instance, resources={"aura": Aura(as_of=as_of)}).success
     assert len(rows(decided, SHOWN)) == shown
