@@ -17,14 +17,15 @@ from bn_aura_pipelines.api.problems import UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
-EVERY_SECONDS = 1.0
-BATCH = 5_000
+EVERY_SECONDS = 0.2
+BATCH = 500
+"""Small and often: what is made into one statement here, requests wait for."""
 MOST_WAITING = 100_000
 """While the database is away so many reads wait; it cannot be read from either, so few are added."""
 
 
 class Audit:
-    """Reads on their way to `aura_ops.api_reads`. A process that is killed loses at most the last second's."""
+    """Reads on their way to `aura_ops.api_reads`. A process that is killed loses at most those of the last moment."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -55,7 +56,7 @@ class Audit:
                 return
 
     async def keep_writing(self) -> None:
-        """Write every second until cancelled."""
+        """Write every few moments until cancelled."""
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             await self.write()
