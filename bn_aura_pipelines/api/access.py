@@ -11,10 +11,10 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-import asyncpg
 import jwt
 from fastapi import HTTPException, Request
 
+from bn_aura_pipelines.api.connections import Connections
 from bn_aura_pipelines.api.keys import PREFIX, SCOPES, hash_key
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.settings import Settings
@@ -51,8 +51,8 @@ class _Bucket:
 class Access:
     """Credentials to readers, remembered for a few seconds, and a token bucket for each reader."""
 
-    def __init__(self, pool: asyncpg.Pool, settings: Settings) -> None:
-        self._pool = pool
+    def __init__(self, connections: Connections, settings: Settings) -> None:
+        self._connections = connections
         self._tokens = _Tokens(settings) if settings.jwt_secret or settings.jwt_jwks_url else None
         self._rate = settings.api_requests_per_second
         self._seen: dict[tuple[str, str | None], tuple[Reader, float]] = {}
@@ -82,7 +82,7 @@ class Access:
 
     async def _look_up(self, credential: str, wanted: str | None) -> tuple[Reader, float]:
         if credential.startswith(PREFIX):
-            found = await self._pool.fetchrow(
+            found = await self._connections.fetchrow(
                 "select prefix, clinic_id, scopes, extract(epoch from expires_at - now())::float8 as seconds"
                 " from aura_ops.api_key($1)",
                 hash_key(credential),

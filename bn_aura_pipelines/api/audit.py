@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from bn_aura_pipelines.api.access import Reader
+from bn_aura_pipelines.api.connections import Connections
 from bn_aura_pipelines.api.problems import UNAVAILABLE
 
 log = logging.getLogger(__name__)
@@ -27,8 +26,8 @@ MOST_WAITING = 100_000
 class Audit:
     """Reads on their way to `aura_ops.api_reads`. A process that is killed loses at most those of the last moment."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
         self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_WAITING)
 
     def note(self, reader: Reader, resource: str, key: UUID | None) -> None:
@@ -49,7 +48,7 @@ class Audit:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             try:
-                await self._pool.execute("select aura_ops.note_api_reads($1::jsonb)", json.dumps(batch))
+                await self._connections.fetchval("select aura_ops.note_api_reads($1::jsonb)", json.dumps(batch))
             except UNAVAILABLE as error:
                 self._waiting.extendleft(reversed(batch))
                 log.warning("%s reads wait to be noted: %s", len(self._waiting), type(error).__name__)

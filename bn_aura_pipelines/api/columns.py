@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
+from bn_aura_pipelines.api.connections import Connections
 
 REMEMBERED_SECONDS = 30.0
 JSON_TYPES: dict[str, dict[str, Any]] = {
@@ -51,8 +51,8 @@ class Columns:
     `known`: as they were when last asked for.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
         self.known: dict[str, tuple[Column, ...]] = {}
         self._until = 0.0
 
@@ -70,7 +70,7 @@ class Columns:
     async def all(self) -> dict[str, tuple[Column, ...]]:
         """`schema.name` of each relation that stands, and its columns in order."""
         if time.monotonic() >= self._until:
-            rows = await self._pool.fetch(
+            rows = await self._connections.fetch(
                 "select c.oid::regclass::text as relation, a.attname, t.typname,"
                 " coalesce(col_description(c.oid, a.attnum), '') as about"
                 " from pg_class c join pg_attribute a on a.attrelid = c.oid join pg_type t on t.oid = a.atttypid"

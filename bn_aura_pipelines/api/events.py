@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 import asyncpg
 
 from bn_aura_pipelines.api.columns import Columns
+from bn_aura_pipelines.api.connections import Connections
 from bn_aura_pipelines.api.problems import UNAVAILABLE
 from bn_aura_pipelines.api.queries import page_query
 from bn_aura_pipelines.api.resources import RESOURCES
@@ -82,9 +83,9 @@ class Events:
     """
 
     def __init__(
-        self, pool: asyncpg.Pool, columns: Columns, connect: Callable[[], Awaitable[asyncpg.Connection]]
+        self, connections: Connections, columns: Columns, connect: Callable[[], Awaitable[asyncpg.Connection]]
     ) -> None:
-        self._pool = pool
+        self._connections = connections
         self._columns = columns
         self._connect = connect
         self._bells: WeakValueDictionary[UUID, _Bell] = WeakValueDictionary()
@@ -168,7 +169,7 @@ class Events:
             arguments = {"limit": AT_ONCE, "after": {"notification_id": last}}
         order = ORDERS["latest" if last is None else "oldest"]
         query = page_query(NEWS, names, order, frozenset(), last is not None, True)
-        body = await self._pool.fetchval(READ, clinic, query, json.dumps(arguments))
+        body = await self._connections.fetchval(READ, clinic, query, json.dumps(arguments))
         return [Notification.of(row) for row in json.loads(body)["items"]]
 
     async def _listen(self) -> None:

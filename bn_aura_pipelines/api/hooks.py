@@ -46,7 +46,7 @@ def add_hooks(app: FastAPI, settings: Settings) -> None:
             event = read_webhook(payload.decode("utf-8", "replace"), request.headers, secret)
         except WebhookRefused as error:
             raise HTTPException(400, f"The webhook is refused: {error}.") from error
-        await house_of(request).pool.fetchval(TAKE, *vars(event).values())
+        await house_of(request).connections.fetchval(TAKE, *vars(event).values())
         return Response(status_code=204)
 
     @app.get("/unsubscribe/{token}", include_in_schema=False)
@@ -57,7 +57,7 @@ def add_hooks(app: FastAPI, settings: Settings) -> None:
 
     @app.post("/unsubscribe/{token}", include_in_schema=False)
     async def unsubscribe(request: Request, token: str) -> Response:
-        if not await house_of(request).pool.fetchval("select aura_ops.unsubscribe($1)", _message(token)):
+        if not await house_of(request).connections.fetchval("select aura_ops.unsubscribe($1)", _message(token)):
             raise HTTPException(404, "This link is not one of ours.")
         return _page(DONE)
 

@@ -14,6 +14,7 @@ from fastapi import HTTPException, Request, Response
 from bn_aura_pipelines.api.access import Access, Reader, fingerprint
 from bn_aura_pipelines.api.audit import Audit
 from bn_aura_pipelines.api.columns import Columns
+from bn_aura_pipelines.api.connections import Connections
 from bn_aura_pipelines.api.events import Events
 
 READ = "select version, as_of, materialized_at, stale, body from aura_marts.read($1, $2, $3, $4, $5, $6)"
@@ -25,11 +26,13 @@ class House:
     """What every route needs: connections, who may ask, the columns there are, the notes of who read whom, and the
     ear for notifications."""
 
-    def __init__(self, pool: asyncpg.Pool, access: Access, columns: Columns, events: Events, stale_hours: int) -> None:
-        self.pool = pool
+    def __init__(
+        self, connections: Connections, access: Access, columns: Columns, events: Events, stale_hours: int
+    ) -> None:
+        self.connections = connections
         self.access = access
         self.columns = columns
-        self.audit = Audit(pool)
+        self.audit = Audit(connections)
         self.events = events
         self.stale_hours = stale_hours
 
@@ -41,7 +44,7 @@ class House:
         mark = fingerprint(reader)
         known = _known(request.headers.get("if-none-match"), mark)
         try:
-            row = await self.pool.fetchrow(
+            row = await self.connections.fetchrow(
                 READ, reader.clinic, relations, query, json.dumps(arguments), known, self.stale_hours
             )
         except (asyncpg.UndefinedColumnError, asyncpg.UndefinedTableError):

@@ -5,22 +5,30 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
 from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.routing import APIRoute
 
 from bn_aura_pipelines.api.document import item_document, page_document
 from bn_aura_pipelines.api.queries import item_query, page_query
 from bn_aura_pipelines.api.reading import house_of, parameters, whole_number
 from bn_aura_pipelines.api.resources import RESOURCES, Order, Resource
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 PAGE = 50
 LARGEST_PAGE = 200
 LONGEST_VALUE = 200
+
+
+class _Plain(APIRoute):
+    """Its handler takes the request as it is: there are no arguments to read off its signature for every request."""
+
+    def get_route_handler(self) -> Handler:
+        return self.endpoint
 
 
 def add_resources(app: FastAPI) -> None:
@@ -28,7 +36,7 @@ def add_resources(app: FastAPI) -> None:
     for resource in RESOURCES:
         path = f"/v1/{resource.name}"
         named = resource.name.replace("/", "_").replace("{", "").replace("}", "").replace("-", "_")
-        app.add_api_route(
+        app.router.add_api_route(
             path,
             _page(resource),
             methods=["GET"],
@@ -37,9 +45,10 @@ def add_resources(app: FastAPI) -> None:
             operation_id=f"list_{named}",
             response_class=Response,
             openapi_extra=page_document(resource),
+            route_class_override=_Plain,
         )
         if resource.item:
-            app.add_api_route(
+            app.router.add_api_route(
                 f"{path}/{{key}}",
                 _item(resource),
                 methods=["GET"],
@@ -48,6 +57,7 @@ def add_resources(app: FastAPI) -> None:
                 operation_id=f"get_{named}",
                 response_class=Response,
                 openapi_extra=item_document(resource),
+                route_class_override=_Plain,
             )
 
 

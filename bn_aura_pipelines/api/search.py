@@ -81,7 +81,7 @@ def _search(database: Database, name: str) -> Any:
 
 async def _about(house: House, entity: str) -> dict[str, Any]:
     """The moment that the last complete sync was about, and when it ended."""
-    row = await house.pool.fetchrow(
+    row = await house.connections.fetchrow(
         "select as_of, materialized_at, materialized_at < now() - make_interval(hours => $2) as stale"
         " from aura_ops.materializations where relation = $1",
         f"{entity}_embeddings",

@@ -42,7 +42,7 @@ def add_service(app: FastAPI, metrics: Metrics) -> None:
 
     @app.get("/readyz", tags=["service"], summary="Whether the database answers", responses=_problem(503))
     async def readyz(request: Request) -> Status:
-        await house_of(request).pool.fetchval("select 1")
+        await house_of(request).connections.fetchval("select 1")
         return Status(status="ok")
 
     @app.get("/metrics", tags=["service"], summary="Counts and times for Prometheus", response_class=Response)
@@ -64,7 +64,7 @@ def add_service(app: FastAPI, metrics: Metrics) -> None:
         house = house_of(request)
         await house.access.reader(request)
         parameters(request, ())
-        rows = await house.pool.fetch(
+        rows = await house.connections.fetch(
             "select relation, as_of, materialized_at, materialized_at < now() - make_interval(hours => $1) as stale"
             " from aura_ops.materializations order by relation",
             house.stale_hours,

@@ -20,7 +20,7 @@ from jwt.algorithms import ECAlgorithm, HMACAlgorithm
 from pydantic import SecretStr
 
 from bn_aura_pipelines.api.access import AmbiguousIssuer
-from bn_aura_pipelines.api.app import address
+from bn_aura_pipelines.api.connections import address
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.settings import Settings
 from bn_aura_pipelines_tests.api.conftest import SIAM, THONGLOR, ids_in, key_for, serving

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import sqlalchemy
 
 from bn_aura_pipelines.api import queries
-from bn_aura_pipelines.api.app import UnsafeRole
+from bn_aura_pipelines.api.connections import UnsafeRole, open_connections
 from bn_aura_pipelines.api.keys import NoSuchClinic, create_key, revoke_key
 from bn_aura_pipelines.api.resources import RESOURCES, Resource
 from bn_aura_pipelines.database.connections import Database
@@ -234,11 +235,7 @@ def test_a_role_that_escapes_row_level_security_is_refused(clinics: Database) ->
     run_sql(clinics, "alter role aura_api bypassrls")
     try:
         with pytest.raises(UnsafeRole, match="escapes row-level security"):
-            import asyncio
-
-            from bn_aura_pipelines.api.app import open_pool
-
-            asyncio.run(open_pool(clinics, 1))
+            asyncio.run(_open(clinics))
     finally:
         run_sql(clinics, "alter role aura_api nobypassrls")
 
@@ -273,3 +270,30 @@ def test_every_column_that_is_filtered_or_ordered_by_is_there(clinics: Database)
             named = {filter_.column for filter_ in resource.filters}
             named |= {name for _, order in resource.orders for name, _ in order.columns}
             assert named <= columns, resource.name
+
+
+def test_connections_are_handed_out_in_the_order_they_were_asked_for(clinics: Database) -> None:
+    """A request that comes when a connection comes free does not overtake those that wait."""
+    came = asyncio.run(_crowd(clinics))
+    assert came == sorted(came)
+
+
+async def _crowd(database: Database) -> list[int]:
+    async with open_connections(database, 1) as connections:
+        came: list[int] = []
+
+        async def ask(number: int) -> None:
+            await connections.fetchval("select 1")
+            came.append(number)
+
+        asking = []
+        for number in range(1_000):  # one comes with every turn of the loop, also with that of a connection's return
+            asking.append(asyncio.create_task(ask(number)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*asking)
+        return came
+
+
+async def _open(database: Database) -> None:
+    async with open_connections(database, 1):
+        pass

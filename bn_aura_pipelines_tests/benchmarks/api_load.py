@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from bn_aura_pipelines.api.app import address
+from bn_aura_pipelines.api.connections import address
 from bn_aura_pipelines.database.connections import Database
 
 CONNECTIONS = 16
