@@ -82,7 +82,7 @@ def claim(
         "after_clinic": (after and after.old_clinic_id) or NO_CLINIC,
         "after_entity": after.entity_id if after else NO_CLINIC,
     }
-    claims = [Claim(*row) for row in psycopg_connection(connection).execute(CLAIM, values)]
+    claims = [Claim(*row) for row in psycopg_connection(connection).cursor(binary=True).execute(CLAIM, values)]
     return sorted(claims, key=lambda one: (one.old_clinic_id or NO_CLINIC, one.entity_id))
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 NAME = "[NAME]"
 IDENTIFIER = "[ID]"
@@ -38,8 +38,7 @@ CALLED = ("คุณ", "น้อง", "พี่", "ชื่อ", "เล่�
 PARTICLES = ("ค่ะ", "คะ", "ครับ", "นะ", "จ้า", "จ้ะ", "ค่า", "สนใจ", "ขอ")
 
 
-@dataclass(frozen=True)
-class Needle:
+class Needle(NamedTuple):
     """A string to look for, in lower case, and what stands for it."""
 
     text: str
@@ -61,7 +60,8 @@ def needles(terms: tuple[str | None, ...]) -> tuple[Needle, ...]:
         if "@" in bare or DIGIT.search(bare):
             if len(bare) > 2:
                 found.setdefault(bare, IDENTIFIER)
-            bare = "" if "@" in bare else bare
+            if "@" in bare or not LETTER.search(bare):
+                continue
         for part in (bare, *SEPARATORS.split(bare)):
             if len(part) >= 2 and part not in NOT_NAMES and LETTER.search(part):
                 found.setdefault(part, NAME)

@@ -7,6 +7,7 @@ in flight. What each step does is in `ledger`, `text`, `dispatch` and `writing`.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCK = 1_000
-WRITERS = 2  # one plans and waits for the disk while the other one copies
+READERS = WRITERS = 2  # one waits for the database while the other one computes
 EMPTY = content_hash("")
 
 
@@ -78,6 +79,8 @@ class Pipeline:
         self._batches: asyncio.Queue[list[Piece] | None] = asyncio.Queue(maxsize=work.provider.limits.concurrency)
         self._unwritten: list[tuple[list[Outcome], asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
+        self._batch: list[Piece] = []
+        self._claiming = threading.Lock()
         self._last: Claim | None = None
         self.counts: Counter[str] = Counter()
         self.stopped: Exception | None = None
@@ -96,7 +99,13 @@ class Pipeline:
             await self._work.provider.close()
 
     async def _read(self) -> None:
-        batch: list[Piece] = []
+        await asyncio.gather(*[self._read_for_ever() for _ in range(READERS)])
+        if self._batch:
+            await self._batches.put(self._batch)
+        for _ in range(self._work.provider.limits.concurrency):
+            await self._batches.put(None)
+
+    async def _read_for_ever(self) -> None:
         while self.stopped is None:
             block = await asyncio.to_thread(self._load)
             if block is None:
@@ -104,15 +113,11 @@ class Pipeline:
             outcomes, jobs = block
             for job in jobs:
                 for place in range(len(job.pieces)):
-                    batch.append(Piece(job, place))
-                    if len(batch) >= self._work.provider.limits.items_per_request:
-                        await self._batches.put(batch)
-                        batch = []
+                    self._batch.append(Piece(job, place))
+                    if len(self._batch) >= self._work.provider.limits.items_per_request:
+                        full, self._batch = self._batch, []  # before the other reader can add to it
+                        await self._batches.put(full)
             await self._write(outcomes)
-        if batch:
-            await self._batches.put(batch)
-        for _ in range(self._work.provider.limits.concurrency):
-            await self._batches.put(None)
 
     async def _embed_for_ever(self) -> None:
         while (batch := await self._batches.get()) is not None:
@@ -199,10 +204,11 @@ class Pipeline:
         work = self._work
         model = work.provider.model
         with work.database.begin(work.as_of) as connection:
-            claimed = leases.claim(connection, work.entity, model, work.owner, BLOCK, work.started, self._last)
-            if not claimed:
-                return None
-            self._last = claimed[-1]
+            with self._claiming:
+                claimed = leases.claim(connection, work.entity, model, work.owner, BLOCK, work.started, self._last)
+                if not claimed:
+                    return None
+                self._last = claimed[-1]
             claims = {claim.entity_id: claim for claim in claimed}
             documents = render(connection, work.entity, list(claims))
             gone = claims.keys() - {document.entity_id for document in documents}

@@ -35,9 +35,9 @@ ACCOUNT_PATTERN = re.compile(
 LINK_PATTERN = re.compile(r"(?:https?://|www\.|line\.me/|fb\.com/|lin\.ee/)\S+", re.IGNORECASE)
 HANDLE_PATTERN = re.compile(r"(?<![\w@])@[a-z0-9_][\w.\-]{2,30}", re.IGNORECASE)
 LABELLED_ADDRESS_PATTERN = re.compile(r"(?:ที่อยู่|\baddress)\s*(?:คือ|is\b|[:=：])\s*[^\n]{4,150}", re.IGNORECASE)
-HOUSE_PATTERN = re.compile(
-    r"(?:บ้านเลขที่|เลขที่|\bhouse no\.?|\bno\.)\s*\d[^\n]{0,120}?(?:\d{5}\b|(?=\n)|$)", re.IGNORECASE
-)
+# Apart from its English sister, since it then begins with two letters that are quick to look for.
+THAI_HOUSE_PATTERN = re.compile(r"(?:บ้านเลขที่|เลขที่)\s*\d[^\n]{0,120}?(?:\d{5}\b|(?=\n)|$)")
+HOUSE_PATTERN = re.compile(r"(?:\bhouse no\.?|\bno\.)\s*\d[^\n]{0,120}?(?:\d{5}\b|(?=\n)|$)", re.IGNORECASE)
 STREET_PATTERN = re.compile(
     rf"\b\d{{1,5}}(?:/\d{{1,5}})?[\s,]*(?:[{THAI}\w.]{{1,25}}[\s,]+){{0,3}}?"
     r"(?:หมู่บ้าน|หมู่ที่|หมู่|ม\.\s?\d|ซอย|ซ\.|ถนน|ถ\.|แขวง|ตำบล|ต\.|\bmoo\b|\bsoi\b|\broad\b|\brd\b|\bstreet\b|\bst\.|"
@@ -54,7 +54,7 @@ INTRODUCTION_PATTERN = re.compile(
 KHUN_PATTERN = re.compile(r"\b(?i:khun|mr|mrs|ms|miss)\b\.?\s+[A-Z][\w'\-]+(?:\s[A-Z][\w'\-]+)?")
 # Cheap questions that spare most texts the costly patterns.
 LABELS = ("ที่อยู่", "address")
-HOUSE_WORDS = ("เลขที่", "house no", "no.")
+HOUSE_WORDS = ("house no", "no.")
 STREET_WORDS = (
     *("หมู่", "ม.", "ซอย", "ซ.", "ถ.", "ถนน", "แขวง", "ตำบล", "ต."),
     *("moo", "soi", "road", "rd", "street", "st.", "avenue"),
@@ -70,8 +70,9 @@ def redact(text: str, *private: tuple[str | None, ...]) -> str:
 
     `private` are groups of names, nicknames, e-mails, phones and codes of the people whom the text is about.
     """
-    text = take_out(clean(text), private)
+    text = clean(text)
     lower = text.lower()
+    text = take_out(text, private)
     if "@" in text:
         text = EMAIL_PATTERN.sub(EMAIL, text)
     if "/" in text or "www." in text:
@@ -84,6 +85,8 @@ def redact(text: str, *private: tuple[str | None, ...]) -> str:
         if text.count("-") >= 4:
             text = UUID_PATTERN.sub(IDENTIFIER, text)
         text = DIGITS_PATTERN.sub(_name_number, text)
+        if "เลขที่" in lower:
+            text = THAI_HOUSE_PATTERN.sub(ADDRESS, text)
         if _holds(lower, HOUSE_WORDS):
             text = HOUSE_PATTERN.sub(ADDRESS, text)
         if _holds(lower, STREET_WORDS):

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 from typing import Any, LiteralString
 from uuid import UUID
@@ -42,7 +43,7 @@ class Document:
     holds_after: datetime | None
     holds_until: datetime | None
 
-    @property
+    @cached_property
     def content_hash(self) -> bytes:
         return content_hash(self.text)
 

@@ -131,6 +131,7 @@ class Stub:
         self._loop.close()
 
     async def listen(self) -> None:
+        _pool()  # takes a second, which is not the first request's
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26)
         self._server = server
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -220,7 +221,6 @@ class Stub:
 
 async def _main(latency: float) -> None:
     stub = Stub(latency=latency, keep_texts=False)
-    _pool()
     await stub.listen()
     sys.stdout.write(stub.url + "\n")
     sys.stdout.flush()
