@@ -1,19 +1,33 @@
 from __future__ import annotations
 
 import random
-from uuid import UUID
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID, uuid4
 
 import numpy as np
+import psycopg
 import pytest
+from psycopg.sql import Composable
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.embeddings import lexical
 from bn_aura_pipelines.embeddings.indexes import keep_indexes
 from bn_aura_pipelines.embeddings.legs import Filters
 from bn_aura_pipelines.embeddings.offline import OfflineEmbedder
+from bn_aura_pipelines.embeddings.providers import Entity
 from bn_aura_pipelines.embeddings.search import Hit, SearchRefused, Weights, fuse, search, similar
 from bn_aura_pipelines.embeddings.sync import sync
-from bn_aura_pipelines_tests.embeddings.conftest import CLINIC, OTHER_CLINIC, add_conversation, execute, moment, rows
+from bn_aura_pipelines_tests.embeddings.conftest import (
+    CLINIC,
+    OTHER_CLINIC,
+    add_conversation,
+    add_customer,
+    execute,
+    moment,
+    rows,
+)
 
 SAID = {
     "botox": "อยากฉีดโบท็อกซ์ลดริ้วรอยหน้าผาก ราคาเท่าไหร่คะ",
@@ -22,6 +36,9 @@ SAID = {
     "acne": "หน้าเป็นสิวเยอะมาก skin very oily มีทรีทเมนต์ไหม",
     "parking": "คลินิกมีที่จอดรถไหมคะ",
 }
+
+EVERY_FILTER = Filters("abandoned", "line", created_from=moment(1), created_until=moment(9), language="th")
+BIG = ("embeddings", "search_texts", "customer_conversations", "customers", "sales_leads", "appointments")
 
 
 @pytest.fixture
@@ -63,6 +80,52 @@ def test_a_clinic_never_finds_anothers_rows_nor_nobodys(clinic: Database, said: 
     sync(clinic, "conversation", moment(20), OfflineEmbedder())
     assert len(find(clinic, SAID["botox"], "TWO", mode=mode)) == 2
     assert said["botox"] not in {hit.entity_id for hit in find(clinic, SAID["botox"], mode=mode)}
+
+
+@pytest.mark.parametrize("filters", [Filters(), EVERY_FILTER], ids=["plain", "filtered"])
+@pytest.mark.parametrize("entity", ["conversation", "customer", "lead"])
+@pytest.mark.parametrize("mode", ["hybrid", "similar"])
+def test_no_statement_of_a_search_reads_a_big_table_from_end_to_end(
+    clinic: Database, said: dict[str, UUID], entity: Entity, mode: str, filters: Filters
+) -> None:
+    customer, lead = add_customer(clinic, "Anna Berg", skin_concerns=["สิว"]), uuid4()
+    added = (
+        "insert into public.sales_leads (id, clinic_id, name, primary_concern, created_at) values (%s, %s, %s, %s, %s)"
+    )
+    execute(clinic, added, lead, CLINIC, "Lead", SAID["botox"], moment(2))
+    for other in ("customer", "lead"):
+        sync(clinic, other, moment(20), OfflineEmbedder())
+    someone = {"conversation": said["botox"], "customer": customer, "lead": lead}[entity]
+    with clinic.begin() as connection:
+        connection.exec_driver_sql("set local enable_seqscan = off")  # the test's tables are small
+        with explained(psycopg_connection(connection)) as plans:
+            if mode == "similar":
+                similar(connection, "ONE", entity, someone, filters=filters)
+            else:
+                search(connection, "ONE", SAID["botox"], OfflineEmbedder(), entity=entity, filters=filters)
+    assert len(plans) >= 4
+    scans = [line for line in plans if "Seq Scan on " in line]
+    assert not [line for line in scans if line.split("Seq Scan on ")[1].split()[0].startswith(BIG)], scans
+    assert any("Index Cond" in line and "clinic_id" in line for line in plans)
+
+
+@contextmanager
+def explained(driver: psycopg.Connection[Any]) -> Iterator[list[str]]:
+    """The lines of the plans of all that is asked meanwhile."""
+    lines: list[str] = []
+
+    class Explaining(psycopg.Cursor[Any]):
+        def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+            asked = query.as_string(driver) if isinstance(query, Composable) else query
+            with psycopg.Cursor(driver) as cursor:
+                lines.extend(row[0] for row in cursor.execute(f"explain {asked}", params))
+            return super().execute(query, params, **options)
+
+    driver.cursor_factory = Explaining
+    try:
+        yield lines
+    finally:
+        driver.cursor_factory = psycopg.Cursor
 
 
 def test_filters_narrow_both_legs(clinic: Database, said: dict[str, UUID]) -> None:
