@@ -50,7 +50,9 @@ class Settings(BaseSettings):
     gemini_requests_per_minute: float = Field(default=3000, gt=0, description="Requests a minute that the key allows.")
     gemini_items_per_minute: float = Field(default=3000, gt=0, description="Texts a minute that the key allows.")
     gemini_tokens_per_minute: float = Field(default=1_000_000, gt=0, description="Tokens a minute that the key allows.")
-    api_pool_size: int = Field(default=12, ge=1, description="Connections that the read API keeps open.")
+    api_pool_size: int = Field(
+        default=4, ge=1, description="Connections of the read API: about two more than its database has cores."
+    )
     api_requests_per_second: float = Field(
         default=50, gt=0, description="Requests a second of one key or token before it is asked to wait; bursts twice."
     )

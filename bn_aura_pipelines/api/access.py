@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 import jwt
@@ -185,6 +186,7 @@ def unauthorized() -> HTTPException:
     )
 
 
+@lru_cache(maxsize=2_000)
 def fingerprint(reader: Reader) -> str:
     """What distinguishes the answers that readers get to the same question: clinic and scope."""
     return hashlib.sha256(f"{reader.clinic}{reader.personal}".encode()).hexdigest()[:12]

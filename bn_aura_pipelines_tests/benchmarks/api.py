@@ -169,15 +169,16 @@ def _beside_pgbench(
     requests, statements = [one.request for one in asked], [one.statement for one in asked]
     ask(port, requests, 2)
     rounds = [(ask(port, requests, seconds), pgbench(database, statements, seconds)) for _ in range(ROUNDS)]
-    share = statistics.median(load.per_second / limit for load, limit in rounds)
+    share = statistics.median(load.per_second / limit.per_second for load, limit in rounds)
     p99 = statistics.median(load.p99_ms for load, _ in rounds)
     met = share >= SHARES[name] and p99 < P99_MS
     rate = statistics.median(load.per_second for load, _ in rounds)
-    limit = statistics.median(limit for _, limit in rounds)
+    limit = statistics.median(limit.per_second for _, limit in rounds)
+    its_p99 = statistics.median(limit.p99_ms for _, limit in rounds)
     p50 = statistics.median(load.p50_ms for load, _ in rounds)
     report(
         f"{name}: {rate:,.0f} requests/s beside {limit:,.0f} of pgbench: {share:.2f} (at least {SHARES[name]:.2f});"
-        f" p50 {p50:.1f} ms, p99 {p99:.1f} ms (below {P99_MS:.0f}): {_verdict(met)}"
+        f" p50 {p50:.1f} ms, p99 {p99:.1f} ms (below {P99_MS:.0f}; pgbench's {its_p99:.1f}): {_verdict(met)}"
     )
     return met
 

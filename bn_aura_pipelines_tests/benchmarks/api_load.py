@@ -21,6 +21,7 @@ from bn_aura_pipelines.api.connections import address
 from bn_aura_pipelines.database.connections import Database
 
 CONNECTIONS = 16
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -40,12 +41,11 @@ def ask(port: int, requests: Sequence[bytes], seconds: float, connections: int =
     """Ask for so long, each connection one request after the other, in another process. Raises Refused."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         taken = pool.submit(_ask, port, list(requests), seconds, connections).result()
-    taken.sort()
-    return Load(len(taken) / seconds, 1e3 * taken[len(taken) // 2], 1e3 * taken[int(len(taken) * 0.99)])
+    return _load(taken, len(taken) / seconds)
 
 
-def pgbench(database: Database, statements: Sequence[str], seconds: int, connections: int = CONNECTIONS) -> float:
-    """Transactions a second of pgbench with these statements, prepared, in the API's role."""
+def pgbench(database: Database, statements: Sequence[str], seconds: int, connections: int = CONNECTIONS) -> Load:
+    """What pgbench comes to with these statements, prepared, in the API's role."""
     with database.begin() as connection:
         data = Path(connection.exec_driver_sql("show data_directory").scalar_one())
     program = Path(psutil.Process(int((data / "postmaster.pid").read_text().split()[0])).exe()).parent / "pgbench"
@@ -57,14 +57,31 @@ def pgbench(database: Database, statements: Sequence[str], seconds: int, connect
             file = Path(folder) / f"{number}.sql"
             file.write_text(statement + ";\n")
             arguments += ["-f", str(file)]
-        arguments += ["-h", to["host"], "-p", str(to["port"]), "-U", str(to["user"]), str(to["database"])]
+        arguments += [
+            "-l",
+            "--log-prefix",
+            str(Path(folder) / "times"),
+            "-h",
+            to["host"],
+            "-p",
+            str(to["port"]),
+            "-U",
+            str(to["user"]),
+            str(to["database"]),
+        ]
         told = subprocess.run(
             arguments, env={**os.environ, "PGOPTIONS": options}, capture_output=True, text=True, check=False
         )
+        lines = [line for file in Path(folder).glob("times.*") for line in file.read_text().splitlines()]
     found = re.search(r"^tps = ([\d.]+) \(without", told.stdout, re.MULTILINE)
     if told.returncode or found is None or "number of failed transactions: 0 " not in told.stdout:
         raise Refused(f"pgbench: {told.stderr[-500:]}{told.stdout[:500]}")
-    return float(found[1])
+    return _load([1e-6 * int(line.split()[2]) for line in lines], float(found[1]))
+
+
+def _load(taken: list[float], per_second: float) -> Load:
+    taken.sort()
+    return Load(per_second, 1e3 * taken[len(taken) // 2], 1e3 * taken[int(len(taken) * 0.99)])
 
 
 class _Connection(asyncio.Protocol):
@@ -75,7 +92,7 @@ class _Connection(asyncio.Protocol):
     ) -> None:
         self._requests, self._next = requests, start
         self._until, self._taken, self._over = until, taken, over
-        self._answer = b""
+        self._missing = 0
         self._asked_at = 0.0
         self.refused: bytes | None = None
 
@@ -84,17 +101,16 @@ class _Connection(asyncio.Protocol):
         self._ask()
 
     def data_received(self, data: bytes) -> None:
-        self._answer = self._answer + data if self._answer else data
-        head = self._answer.find(b"\r\n\r\n")
-        if head < 0:
-            return
-        at = self._answer.lower().index(b"content-length:", 0, head) + 15
-        if len(self._answer) < head + 4 + int(self._answer[at : self._answer.index(b"\r\n", at)]):
+        if not self._missing:  # the first part of an answer, which holds all of its head
+            head = data.index(b"\r\n\r\n") + 4
+            self._missing = head + int(LENGTH.search(data, 0, head)[1])  # type: ignore[index]
+            if not data.startswith(b"HTTP/1.1 200"):
+                self.refused = data[:500]
+        self._missing -= len(data)
+        if self._missing:
             return
         now = time.perf_counter()
         self._taken.append(now - self._asked_at)
-        if not self._answer.startswith(b"HTTP/1.1 200"):
-            self.refused = self._answer[:500]
         if now < self._until and self.refused is None:
             self._ask()
         else:
@@ -104,7 +120,6 @@ class _Connection(asyncio.Protocol):
         self._over.set()
 
     def _ask(self) -> None:
-        self._answer = b""
         self._next = (self._next + 1) % len(self._requests)
         self._asked_at = time.perf_counter()
         self._transport.write(self._requests[self._next])
