@@ -22,6 +22,9 @@ from bn_aura_pipelines.database.view_files import View, ViewError, load_views
 
 log = logging.getLogger(__name__)
 
+MUCH = 0.1
+"""The share of a table's rows that is worth counting anew how its values are spread."""
+
 
 def build(connection: sqlalchemy.Connection, views: Iterable[View]) -> dict[str, int]:
     """Build `views` (in dependency order) in the caller's transaction; returns rows written per relation.
@@ -116,10 +119,16 @@ def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
         _remember(driver, view)
         restore_views(driver, standing, load_views(view.path.parent.parent))
     protect(driver, view.schema, view.name)
-    written = merge(driver, view.identifier, fresh, view.key, within=within)
-    row = driver.execute(sql.SQL("select count(*) from {}").format(view.identifier)).fetchone()
+    deleted, inserted = write_difference(driver, view.identifier, fresh, view.key, within=within)
+    count = sql.SQL("select count(*) from {}").format(view.identifier)
+    if view.refresh and moved is not None:  # a small part of many rows: what has been counted before still counts
+        known = sql.SQL("(select row_count from aura_ops.materializations where relation = {}) + {}")
+        count = sql.SQL("select coalesce({}, ({}))").format(
+            known.format(sql.Literal(view.relation), sql.Literal(inserted - deleted)), count
+        )
+    row = driver.execute(count).fetchone()
     note_materialization(driver, view.relation, row[0] if row else 0)
-    return written
+    return deleted + inserted
 
 
 def note_materialization(driver: psycopg.Connection[Any], name: str, rows: int) -> None:
@@ -140,14 +149,27 @@ def merge(
     slice_columns: Collection[str] = (),
     within: sql.Composable | None = None,
 ) -> int:
-    """Make `target` equal to `fresh` by writing only the difference; returns the rows deleted and inserted.
+    """`write_difference`; returns the rows deleted and inserted together."""
+    return sum(write_difference(driver, target, fresh, key, slice_columns, within))
+
+
+def write_difference(
+    driver: psycopg.Connection[Any],
+    target: sql.Composable,
+    fresh: sql.Composable,
+    key: Collection[str],
+    slice_columns: Collection[str] = (),
+    within: sql.Composable | None = None,
+) -> tuple[int, int]:
+    """Make `target` equal to `fresh` by writing only the difference; returns the rows deleted and the rows inserted.
 
     With `slice_columns` only the slices that `fresh` holds are replaced: rows of `target` whose values in these columns
     do not occur in `fresh` stay; so do those that the condition `within` excludes. `key` must be unique in
     `fresh`; both relations have the same columns in order.
     """
     same_key = sql.SQL(" and ").join(sql.SQL("t.{0} = f.{0}").format(sql.Identifier(column)) for column in key)
-    driver.execute(sql.SQL("analyze {}").format(fresh))
+    names = sql.SQL(", ").join(sql.Identifier(column) for column in key)
+    driver.execute(sql.SQL("analyze {} ({})").format(fresh, names))
     in_slice = within or sql.SQL("true")
     if slice_columns:
         names = sql.SQL(", ").join(sql.Identifier(column) for column in slice_columns)
@@ -163,9 +185,18 @@ def merge(
             "insert into {target} select f.* from {fresh} f where not exists (select from {target} t where {same_key})"
         ).format(target=target, fresh=fresh, same_key=same_key)
     ).rowcount
-    if deleted + inserted:
+    _analyze_if_much_moved(driver, target, deleted + inserted)
+    return deleted, inserted
+
+
+def _analyze_if_much_moved(driver: psycopg.Connection[Any], target: sql.Composable, written: int) -> None:
+    """Let the planner know what a table holds once a tenth of it has moved. Autovacuum would, but too late for what
+    runs next."""
+    known = driver.execute(
+        "select reltuples from pg_class where oid = %s::regclass", (target.as_string(driver),)
+    ).fetchone()
+    if known and written > MUCH * max(known[0], 0):
         driver.execute(sql.SQL("analyze {}").format(target))
-    return deleted + inserted
 
 
 def protect(driver: psycopg.Connection[Any], schema: str, name: str) -> None:

@@ -56,7 +56,7 @@ with moments as materialized (
     select
         snapshot_at,
         label_until,
-        label_until <= aura_ops.as_of() as is_complete,
+        label_until <= (select aura_ops.as_of()) as is_complete,
         snapshot_at - interval '90 days' as since_90d,
         snapshot_at - interval '180 days' as since_180d,
         snapshot_at - interval '275 days' as since_275d,

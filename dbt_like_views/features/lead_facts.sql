@@ -48,7 +48,7 @@ with leads as (
 windows as (
     select
         *,
-        least(aura_ops.as_of(), decided_at, created_at + interval '3 days') as known_until
+        least((select aura_ops.as_of()), decided_at, created_at + interval '3 days') as known_until
     from leads
 ),
 
@@ -61,7 +61,7 @@ talks as (
             id as conversation_id,
             metadata ->> 'lead_id' as lead_id
         from aura_staging.source_customer_conversations
-        where created_at < aura_ops.as_of()
+        where created_at < (select aura_ops.as_of())
     ) as c
     where lead_id is not null
 ),
@@ -142,7 +142,7 @@ select
     w.notes,
     case
         when w.contacted_at < w.known_until then extract(epoch from w.contacted_at - w.created_at)::float8 / 3600
-        when w.decided_at is not null or aura_ops.as_of() >= w.created_at + interval '3 days' then 72.0::float8
+        when w.decided_at is not null or (select aura_ops.as_of()) >= w.created_at + interval '3 days' then 72.0::float8
     end as response_hours,
     w.staff_load_30d::int as staff_load_30d,
     s.messages::int as messages,

@@ -18,11 +18,11 @@ with visits as (
     select
         clinic_id,
         customer_id,
-        date_trunc('month', visit_date)::date as visit_month,
+        date_trunc('month', visit_date::timestamp)::date as visit_month,
         sum(revenue_thb) as revenue_thb
     from aura_staging.stg_appointments
     where status = 'completed'
-    group by clinic_id, customer_id, date_trunc('month', visit_date)::date
+    group by clinic_id, customer_id, date_trunc('month', visit_date::timestamp)::date
 ),
 
 members as (

@@ -69,18 +69,24 @@ talk as (
     select
         s.customer_id,
         count(*) as conversations,
-        max(
-            case
-                when s.last_message_at < (select aura_ops.as_of()) then s.last_message_at
-                else (
-                    select max(m.sent_at)
-                    from aura_staging.stg_messages as m
-                    where m.conversation_id = s.conversation_id
-                )
-            end
-        ) as last_contact_at
+        max(s.last_message_at) filter (where s.last_message_at < (select aura_ops.as_of())) as last_contact_at
     from aura_features.conversation_spans as s
     where s.first_message_at < (select aura_ops.as_of())
+    group by s.customer_id
+),
+
+-- Of a conversation that goes on after the run's moment the latest message before it has to be looked for.
+unfinished_talk as (
+    select
+        s.customer_id,
+        max(latest.sent_at) as last_contact_at
+    from aura_features.conversation_spans as s
+    cross join lateral (
+        select max(m.sent_at) as sent_at
+        from aura_staging.stg_messages as m
+        where m.conversation_id = s.conversation_id
+    ) as latest
+    where s.first_message_at < (select aura_ops.as_of()) and s.last_message_at >= (select aura_ops.as_of())
     group by s.customer_id
 ),
 
@@ -139,7 +145,7 @@ select
     (v.revenue_thb / nullif(v.completed_visits, 0))::numeric(14, 2) as ticket_thb,
     v.next_appointment_at,
     coalesce(t.conversations, 0)::int as conversations,
-    t.last_contact_at,
+    greatest(t.last_contact_at, u.last_contact_at) as last_contact_at,
     s.churn_probability,
     s.churn_score,
     coalesce(s.churn_score, -1) as churn_rank,
@@ -165,6 +171,7 @@ select
 from aura_staging.stg_customers as c
 left join visits as v on c.customer_id = v.customer_id
 left join talk as t on c.customer_id = t.customer_id
+left join unfinished_talk as u on c.customer_id = u.customer_id
 left join aura_models.churn_scores as s on c.customer_id = s.customer_id
 left join aura_models.lifetime_values as l on c.customer_id = l.customer_id
 left join aura_ops.next_best_actions as n on c.customer_id = n.customer_id and c.clinic_id = n.clinic_id

@@ -1,7 +1,7 @@
 -- What happened between a customer and the clinic, in order: entered, conversations, appointments, purchases, changes
 -- of a lead's stage, messages sent. Page by occurred_at and event_id.
 -- materialized: table
--- key: clinic_id, customer_id, occurred_at, event_id
+-- key: customer_id, clinic_id, occurred_at, event_id
 -- refresh: customer_id by aura_staging.stg_customer_versions
 -- owner: analytics
 -- test: (kind = 'purchase') = (amount_thb is not null)

@@ -56,7 +56,7 @@ counted as (
         coalesce(clinic_id, '00000000-0000-0000-0000-000000000000') as clinic_id,
         source,
         count(*) as row_count,
-        count(*) filter (where created_at >= aura_ops.as_of() - interval '28 days') as rows_28d,
+        count(*) filter (where created_at >= (select aura_ops.as_of()) - interval '28 days') as rows_28d,
         max(created_at) as newest_at,
         count(*) filter (where not has_customer) as without_customer
     from every_row

@@ -31,13 +31,13 @@ with analysed as (
         a.quotes,
         a.overall_sentiment,
         c.created_at,
-        c.created_at >= aura_ops.as_of() - interval '28 days' as is_recent
+        c.created_at >= (select aura_ops.as_of()) - interval '28 days' as is_recent
     from aura_ops.conversation_analysis as a
     inner join aura_staging.stg_conversations as c on a.conversation_id = c.conversation_id
     where
         a.clinic_id is not null
         and a.status = 'analysed'
-        and c.created_at >= aura_ops.as_of() - interval '56 days'
+        and c.created_at >= (select aura_ops.as_of()) - interval '56 days'
 ),
 
 listed as (

@@ -15,10 +15,10 @@ with consents as (
     select
         user_id,
         bool_or(consent_given and consent_type in ('marketing', 'marketing_email', 'email_marketing'))
-        filter (where revoked_at is null or revoked_at >= aura_ops.as_of()) as is_given,
+        filter (where revoked_at is null or revoked_at >= (select aura_ops.as_of())) as is_given,
         bool_or(
             consent_type ~* 'marketing|promotion|email'
-            and (not consent_given or revoked_at < aura_ops.as_of())
+            and (not consent_given or revoked_at < (select aura_ops.as_of()))
         ) as is_refused
     from aura_staging.source_consent_records
     group by user_id
@@ -37,7 +37,7 @@ suppressions as (
         bool_or(reason = 'bounced') as has_bounced,
         bool_or(reason = 'complained') as has_complained
     from aura_ops.email_suppressions
-    where since < aura_ops.as_of()
+    where since < (select aura_ops.as_of())
     group by email_hash, clinic_id
 )
 

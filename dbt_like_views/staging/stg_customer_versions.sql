@@ -25,7 +25,7 @@ with known_rows as (
         customer_id,
         -- A booked visit becomes a completed one when its hour has come.
         case
-            when (appointment_date + start_time) at time zone 'Asia/Bangkok' < (select aura_ops.as_of())
+            when (appointment_date + start_time) at time zone interval '7 hours' < (select aura_ops.as_of())
                 then hashint8extended(row_version, 1)
             else row_version
         end as row_version

@@ -28,6 +28,7 @@ CHUNK = 1_000
 TREATMENT_PART, BAND_PART = 0.7, 0.3
 BANDS = ("visits_band", "ticket_band", "gap_band")
 BAND_COUNT = 24
+GRID = 2**11
 
 # Nothing here moves with time alone, so that who did nothing need not be compared again.
 PROFILES = """
@@ -135,8 +136,7 @@ def nearest(ids: NDArray[np.str_], vectors: Floats, rows: Ints) -> pd.DataFrame:
     parts = []
     for begin in range(0, len(rows), CHUNK):
         some = rows[begin : begin + CHUNK]
-        # Rounded: the last digit hangs on how many were compared at once.
-        likeness = np.round(vectors[some] @ vectors.T, 5)
+        likeness = _products(vectors[some], vectors)
         likeness[np.arange(len(some)), some] = -1
         top = np.argsort(-likeness, axis=1, kind="stable")[:, :NEAREST] if len(ids) <= 200 else _top(likeness)
         who, rank = np.nonzero(np.take_along_axis(likeness, top, axis=1) > 0)
@@ -150,6 +150,13 @@ def nearest(ids: NDArray[np.str_], vectors: Floats, rows: Ints) -> pd.DataFrame:
         parts.append(pd.DataFrame(found))
     columns = ["customer_id", "rank", "similar_customer_id", "similarity"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _products(some: Floats, others: Floats) -> Floats:
+    """(n, m): the likeness of rows on the grid, to five digits."""
+    import numpy as np
+
+    return np.minimum(np.round(some @ others.T, 5), 1)
 
 
 def _top(likeness: Floats) -> Ints:
@@ -182,7 +189,7 @@ def _to_compare(
     inside = place < len(ids)
     farthest[place[inside]] = known["similarity"][full][inside]
     for begin in range(0, len(ids), CHUNK):
-        near = np.round(vectors[begin : begin + CHUNK] @ vectors[changed].T, 5).max(axis=1, initial=-1)
+        near = _products(vectors[begin : begin + CHUNK], vectors[changed]).max(axis=1, initial=-1)
         again[begin : begin + CHUNK] |= near >= farthest[begin : begin + CHUNK]
     return np.flatnonzero(again)
 
@@ -203,7 +210,11 @@ def _read_known(driver: Any, clinic: str) -> dict[str, Any]:
 
 def _read_clinic(driver: Any, clinic: str) -> tuple[NDArray[np.str_], Floats]:
     """Customers of a clinic in order of id, and their vectors (n, d): unit halves of profile and behaviour, so that the
-    product of two rows is the mean of both cosines. A half that is missing is like nobody's."""
+    product of two rows is the mean of both cosines. A half that is missing is like nobody's.
+
+    They lie on a grid so coarse that float32 holds every sum of such products exactly: otherwise the last digit, and
+    with it who is tenth, would hang on how many are compared at once and on the processor.
+    """
     import numpy as np
 
     rows = driver.execute(
@@ -226,7 +237,7 @@ def _read_clinic(driver: Any, clinic: str) -> tuple[NDArray[np.str_], Floats]:
         if embedding is not None:  # as pgvector sends it: two 16-bit numbers, then the halves
             profiles[number] = np.frombuffer(embedding, ">f2", offset=4)
     behaviour = np.hstack([_unit(treatments) * TREATMENT_PART**0.5, _unit(bands) * BAND_PART**0.5])
-    return ids, np.hstack([_unit(profiles), behaviour]) * np.float32(0.5**0.5)
+    return ids, np.rint(np.hstack([_unit(profiles), behaviour]) * np.float32(0.5**0.5 * GRID)) / np.float32(GRID)
 
 
 def _unit(rows: Floats) -> Floats:
