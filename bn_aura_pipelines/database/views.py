@@ -119,16 +119,10 @@ def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
         _remember(driver, view)
         restore_views(driver, standing, load_views(view.path.parent.parent))
     protect(driver, view.schema, view.name)
-    deleted, inserted = write_difference(driver, view.identifier, fresh, view.key, within=within)
-    count = sql.SQL("select count(*) from {}").format(view.identifier)
-    if view.refresh and moved is not None:  # a small part of many rows: what has been counted before still counts
-        known = sql.SQL("(select row_count from aura_ops.materializations where relation = {}) + {}")
-        count = sql.SQL("select coalesce({}, ({}))").format(
-            known.format(sql.Literal(view.relation), sql.Literal(inserted - deleted)), count
-        )
-    row = driver.execute(count).fetchone()
+    written = merge(driver, view.identifier, fresh, view.key, within=within)
+    row = driver.execute(sql.SQL("select count(*) from {}").format(view.identifier)).fetchone()
     note_materialization(driver, view.relation, row[0] if row else 0)
-    return deleted + inserted
+    return written
 
 
 def note_materialization(driver: psycopg.Connection[Any], name: str, rows: int) -> None:
@@ -149,27 +143,15 @@ def merge(
     slice_columns: Collection[str] = (),
     within: sql.Composable | None = None,
 ) -> int:
-    """`write_difference`; returns the rows deleted and inserted together."""
-    return sum(write_difference(driver, target, fresh, key, slice_columns, within))
-
-
-def write_difference(
-    driver: psycopg.Connection[Any],
-    target: sql.Composable,
-    fresh: sql.Composable,
-    key: Collection[str],
-    slice_columns: Collection[str] = (),
-    within: sql.Composable | None = None,
-) -> tuple[int, int]:
-    """Make `target` equal to `fresh` by writing only the difference; returns the rows deleted and the rows inserted.
+    """Make `target` equal to `fresh` by writing only the difference; returns the rows deleted and inserted.
 
     With `slice_columns` only the slices that `fresh` holds are replaced: rows of `target` whose values in these columns
     do not occur in `fresh` stay; so do those that the condition `within` excludes. `key` must be unique in
     `fresh`; both relations have the same columns in order.
     """
     same_key = sql.SQL(" and ").join(sql.SQL("t.{0} = f.{0}").format(sql.Identifier(column)) for column in key)
-    names = sql.SQL(", ").join(sql.Identifier(column) for column in key)
-    driver.execute(sql.SQL("analyze {} ({})").format(fresh, names))
+    columns = sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys((*key, *slice_columns))))
+    driver.execute(sql.SQL("analyze {} ({})").format(fresh, columns))
     in_slice = within or sql.SQL("true")
     if slice_columns:
         names = sql.SQL(", ").join(sql.Identifier(column) for column in slice_columns)
@@ -186,7 +168,7 @@ def write_difference(
         ).format(target=target, fresh=fresh, same_key=same_key)
     ).rowcount
     _analyze_if_much_moved(driver, target, deleted + inserted)
-    return deleted, inserted
+    return deleted + inserted
 
 
 def _analyze_if_much_moved(driver: psycopg.Connection[Any], target: sql.Composable, written: int) -> None:

@@ -1,4 +1,4 @@
-"""The moving part of a sync: one task reads, as many as the provider allows embed, two write.
+"""The moving part of a sync: two tasks read, as many as the provider allows embed, two write.
 
 A worker takes its next batch only when its last one is committed, so that a killed run loses no more than what was
 in flight. What each step does is in `ledger`, `text`, `dispatch` and `writing`.
@@ -80,6 +80,7 @@ class Pipeline:
         self._unwritten: list[tuple[list[Outcome], asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._batch: list[Piece] = []
+        self._reading = READERS
         self._claiming = threading.Lock()
         self._last: Claim | None = None
         self.counts: Counter[str] = Counter()
@@ -89,23 +90,16 @@ class Pipeline:
         """Until nothing is pending, or `stopped` says why not. Raises what nobody foresaw."""
         writers = [asyncio.create_task(self._write_for_ever()) for _ in range(WRITERS)]
         workers = [asyncio.create_task(self._embed_for_ever()) for _ in range(self._work.provider.limits.concurrency)]
-        reader = asyncio.create_task(self._read())
+        readers = [asyncio.create_task(self._read()) for _ in range(READERS)]
         try:
-            await _all_or_first_error([reader, *workers], writers)
+            await _all_or_first_error([*readers, *workers], writers)
         finally:
-            for task in (reader, *writers, *workers):
+            for task in (*readers, *writers, *workers):
                 task.cancel()
-            await asyncio.gather(reader, *writers, *workers, return_exceptions=True)
+            await asyncio.gather(*readers, *writers, *workers, return_exceptions=True)
             await self._work.provider.close()
 
     async def _read(self) -> None:
-        await asyncio.gather(*[self._read_for_ever() for _ in range(READERS)])
-        if self._batch:
-            await self._batches.put(self._batch)
-        for _ in range(self._work.provider.limits.concurrency):
-            await self._batches.put(None)
-
-    async def _read_for_ever(self) -> None:
         while self.stopped is None:
             block = await asyncio.to_thread(self._load)
             if block is None:
@@ -118,6 +112,12 @@ class Pipeline:
                         full, self._batch = self._batch, []  # before the other reader can add to it
                         await self._batches.put(full)
             await self._write(outcomes)
+        self._reading -= 1
+        if not self._reading:
+            if self._batch:
+                await self._batches.put(self._batch)
+            for _ in range(self._work.provider.limits.concurrency):
+                await self._batches.put(None)
 
     async def _embed_for_ever(self) -> None:
         while (batch := await self._batches.get()) is not None:

@@ -53,22 +53,12 @@ def pgbench(database: Database, statements: Sequence[str], seconds: int, connect
     options = " ".join(f"-c {name}={value}" for name, value in to["server_settings"].items())
     with tempfile.TemporaryDirectory() as folder:
         arguments = [str(program), "-n", "-M", "prepared", "-c", str(connections), "-j", "1", "-T", str(seconds)]
+        arguments += ["-l", "--log-prefix", str(Path(folder) / "times")]
         for number, statement in enumerate(statements):
             file = Path(folder) / f"{number}.sql"
             file.write_text(statement + ";\n")
             arguments += ["-f", str(file)]
-        arguments += [
-            "-l",
-            "--log-prefix",
-            str(Path(folder) / "times"),
-            "-h",
-            to["host"],
-            "-p",
-            str(to["port"]),
-            "-U",
-            str(to["user"]),
-            str(to["database"]),
-        ]
+        arguments += ["-h", to["host"], "-p", str(to["port"]), "-U", str(to["user"]), str(to["database"])]
         told = subprocess.run(
             arguments, env={**os.environ, "PGOPTIONS": options}, capture_output=True, text=True, check=False
         )

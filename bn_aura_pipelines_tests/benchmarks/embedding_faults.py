@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import statistics
 import time
 from collections.abc import Callable
 
@@ -21,8 +20,7 @@ from bn_aura_pipelines_tests.embeddings.stub import Stub
 KILLS = 20
 LIMITS = Limits(items_per_request=100, concurrency=8)
 LEAST_RATIO = 0.95
-ROUNDS = 31
-WITHOUT, EMPTY = "leads_without", "leads_without_vectors"
+ROUNDS = 15
 LEADS = 20_000
 
 
@@ -62,40 +60,32 @@ def measure_kills(rows: int, report: Callable[[str], None]) -> bool:
 def measure_updates(report: Callable[[str], None]) -> bool:
     """Whether updates of unrelated columns of `sales_leads` are as fast beside our pipeline as without it.
 
-    Without: a copy of the table that no row of ours knows, with the same vectors in the application's own column, which
-    it fills itself where we do not. What these alone cost is reported beside it: PostgreSQL looks at a long value again
-    whenever its row is written. Rounds alternate, and the ratio is the median of the rounds'.
+    Without: a copy of the table as the application makes it, with no column and no row of ours. Rounds alternate, and
+    the ratio is of the medians.
     """
     with fresh_database() as database:
         execute(database, "insert into public.clinics (id, clinic_code) values (md5('c')::uuid, 'C')")
         execute(database, ADD_LEADS, LEADS)
+        execute(database, "create table public.leads_without (like public.sales_leads including all)")
+        execute(database, "alter table public.leads_without drop column profile_embedding")
+        execute(database, WITHOUT)
         sync(database, "lead", AS_OF, OfflineEmbedder(), progress=lambda _: None)
-        for table in (WITHOUT, EMPTY):
-            execute(database, f"create table public.{table} (like public.sales_leads including all)")
-            execute(database, f"insert into public.{table} table public.sales_leads")
-        execute(database, f"update public.{EMPTY} set profile_embedding = null")
-        seconds: dict[str, list[float]] = {"sales_leads": [], WITHOUT: [], EMPTY: []}
-        for table in seconds:
+        for table in ("sales_leads", "leads_without"):
             execute(database, f"alter table public.{table} set (autovacuum_enabled = false)")
             _vacuum(database, table)
+        seconds: dict[str, list[float]] = {"sales_leads": [], "leads_without": []}
         for number in range(ROUNDS):
-            for table in random.Random(number).sample(sorted(seconds), len(seconds)):
+            for table in random.Random(number).sample(sorted(seconds), 2):
                 begun = time.perf_counter()
                 execute(database, f"update public.{table} set score = score + 1")
                 seconds[table].append(time.perf_counter() - begun)
                 _vacuum(database, table)
-    rates = {table: LEADS / statistics.median(times) for table, times in seconds.items()}
-    ratios = {
-        table: statistics.median(
-            other / beside for other, beside in zip(seconds[table], seconds["sales_leads"], strict=True)
-        )
-        for table in (WITHOUT, EMPTY)
-    }
-    good = ratios[WITHOUT] >= LEAST_RATIO
+    rates = {table: LEADS / sorted(times)[ROUNDS // 2] for table, times in seconds.items()}
+    ratio = rates["sales_leads"] / rates["leads_without"]
+    good = ratio >= LEAST_RATIO
     report(
         f"{'reached' if good else 'missed'}: updates of unrelated columns of sales_leads {rates['sales_leads']:,.0f} "
-        f"rows/s beside our pipeline, {rates[WITHOUT]:,.0f} without: ratio {ratios[WITHOUT]:.2f}, target {LEAST_RATIO}"
-        f" ({ratios[EMPTY]:.2f} of the rate without any vector in the application's column)"
+        f"rows/s beside our pipeline, {rates['leads_without']:,.0f} without: ratio {ratio:.2f}, target {LEAST_RATIO}"
     )
     return good
 
@@ -119,4 +109,16 @@ insert into public.sales_leads (id, clinic_id, name, email, primary_concern, est
 select md5('lead' || n)::uuid, md5('c')::uuid, 'Lead ' || n, 'l' || n || '@example.com',
     (array['สิว', 'ฝ้า', 'ริ้วรอย', 'botox'])[1 + n %% 4] || ' ' || n, 1000 * (n %% 50), 'website', '2026-01-01'
 from generate_series(1, %s) as n
+"""
+
+WITHOUT = """
+do $$
+declare
+    names text;
+begin
+    select string_agg(quote_ident(attname), ', ' order by attnum) into names
+    from pg_attribute where attrelid = 'public.leads_without'::regclass and attnum > 0 and not attisdropped;
+    execute format('insert into public.leads_without (%%1$s) select %%1$s from public.sales_leads', names);
+end
+$$
 """

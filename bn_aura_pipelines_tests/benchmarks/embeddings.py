@@ -49,7 +49,7 @@ def main(rows: int = 20_000, many: int = 200_000, report: Callable[[str], None] 
     judged = {
         f"at least {LEAST_SHARE:g} of the bare loop": figures["share of the bare loop"] >= LEAST_SHARE,
         f"peak below {MOST_MB:g} MB at both sizes": max(figures["sync peak MB"], figures["many peak MB"]) < MOST_MB,
-        f"{NOTHING}: below {MOST_IDLE_SECONDS:g} s (median of {ROUNDS}), no request": figures[f"{NOTHING}: seconds"]
+        f"{NOTHING}: below {MOST_IDLE_SECONDS:g} s each time, no request": figures[f"{NOTHING}: seconds"]
         < MOST_IDLE_SECONDS
         and not figures[f"{NOTHING}: requests"],
         "edits of other columns cost no request": not figures["300 edits of other columns: requests"],
@@ -120,7 +120,7 @@ def _what_changes_cost(database: Database, url: str, report: Callable[[str], Non
             f"{name}: {seconds[name][-1]:.2f} s, {told.requests} requests, {told.embedded:,} embedded,"
             f" {told.unchanged:,} looked at and unchanged"
         )
-    figures[f"{NOTHING}: seconds"] = statistics.median(seconds[NOTHING])
+    figures[f"{NOTHING}: seconds"] = max(seconds[NOTHING])
 
 
 def _apart(task: Callable[[str, str], int], address: str, url: str) -> tuple[float, float, int]:

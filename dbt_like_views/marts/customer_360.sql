@@ -79,13 +79,12 @@ talk as (
 unfinished_talk as (
     select
         s.customer_id,
-        max(latest.sent_at) as last_contact_at
+        max((
+            select max(m.sent_at)
+            from aura_staging.stg_messages as m
+            where m.conversation_id = s.conversation_id
+        )) as last_contact_at
     from aura_features.conversation_spans as s
-    cross join lateral (
-        select max(m.sent_at) as sent_at
-        from aura_staging.stg_messages as m
-        where m.conversation_id = s.conversation_id
-    ) as latest
     where s.first_message_at < (select aura_ops.as_of()) and s.last_message_at >= (select aura_ops.as_of())
     group by s.customer_id
 ),
