@@ -120,18 +120,16 @@ def _build_table(driver: psycopg.Connection[Any], view: View) -> int:
         restore_views(driver, standing, load_views(view.path.parent.parent))
     protect(driver, view.schema, view.name)
     written = merge(driver, view.identifier, fresh, view.key, within=within)
-    row = driver.execute(sql.SQL("select count(*) from {}").format(view.identifier)).fetchone()
-    note_materialization(driver, view.relation, row[0] if row else 0)
+    note_materialization(driver, view.relation)
     return written
 
 
-def note_materialization(driver: psycopg.Connection[Any], name: str, rows: int) -> None:
-    """Note that a table, or the part of one that an asset fills, now holds so many rows about the current as-of."""
+def note_materialization(driver: psycopg.Connection[Any], name: str) -> None:
+    """Note that a table, or the part of one that an asset fills, is now about the current as-of."""
     driver.execute(
-        "insert into aura_ops.materializations values (%s, aura_ops.as_of(), clock_timestamp(), %s)"
-        " on conflict (relation) do update set as_of = excluded.as_of,"
-        " materialized_at = excluded.materialized_at, row_count = excluded.row_count",
-        (name, rows),
+        "insert into aura_ops.materializations values (%s, aura_ops.as_of(), clock_timestamp())"
+        " on conflict (relation) do update set as_of = excluded.as_of, materialized_at = excluded.materialized_at",
+        (name,),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
@@ -82,14 +82,12 @@ def as_query(query: Mapping[int, float]) -> bytes:
     return to_sparsevec(np.fromiter(query, np.int64)[:MOST_PLACES], np.fromiter(query.values(), float)[:MOST_PLACES])
 
 
-def overlap(text: str, query: Mapping[int, float]) -> float:
-    """The weight of the query's grams that a piece of text holds."""
-    return sum(query.get(gram, 0.0) for gram in grams(text).tolist())
-
-
-def best_line(lines: Iterable[str], query: Mapping[int, float]) -> str:
-    """The line that shares most with the query, the first where none does."""
-    return max(lines, key=lambda line: overlap(line, query), default="")
+def most_alike(texts: Sequence[str], query: Mapping[int, float]) -> str:
+    """The text that holds most of the query's grams by their weights; the first of several, "" where there is none."""
+    if not texts:
+        return ""
+    held = [sum(query.get(gram, 0.0) for gram in found.tolist()) for found in _distinct(*_letters(texts))]
+    return texts[held.index(max(held))]
 
 
 def count_grams(driver: psycopg.Connection[Any]) -> None:

@@ -159,13 +159,12 @@ def fuse(semantic: Mapping[UUID, float], by_grams: Mapping[UUID, float], weights
 
 def snippet(document: Document, grams: Mapping[int, float]) -> str:
     """The line that matches best, cut around its best part, redacted as everything here is."""
-    line = lexical.best_line(document.text.splitlines(), grams)
+    line = lexical.most_alike(document.text.splitlines(), grams)
     if len(line) <= SNIPPET:
         return line
-    starts = range(0, len(line) - SNIPPET + SNIPPET // 2, SNIPPET // 2)
-    start = max(starts, key=lambda start: lexical.overlap(line[start : start + SNIPPET], grams))
-    part = line[start : start + SNIPPET]
-    return f"{'…' if start else ''}{part}{'…' if start + SNIPPET < len(line) else ''}"
+    parts = [line[start : start + SNIPPET] for start in range(0, len(line) - SNIPPET // 2, SNIPPET // 2)]
+    part = lexical.most_alike(parts, grams)
+    return f"{'' if line.startswith(part) else '…'}{part}{'' if line.endswith(part) else '…'}"
 
 
 def find_clinic(driver: psycopg.Connection[Any], clinic: str | UUID) -> UUID:

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from typing import LiteralString
 
 import sqlalchemy
-from sqlalchemy import text
 
 from bn_aura_pipelines.database.connections import Database, psycopg_connection
 from bn_aura_pipelines.database.views import note_materialization
@@ -91,7 +90,7 @@ def sync(
         marked = ledger.mark(connection, entity, model, as_of, fill_column)
         left = ledger.pending(connection, entity, model)
         if not left:
-            note_sync(connection, entity, model)
+            note_sync(connection, entity)
     if not left:
         return SyncReport(entity, model, deleted=marked.deleted, seconds=time.monotonic() - begun)
     dispatcher = Dispatcher(provider, budget, first_delay)
@@ -114,7 +113,7 @@ def sync(
                 left = ledger.pending(connection, entity, model)
     with database.begin(as_of) as connection:
         if not left:
-            note_sync(connection, entity, model)
+            note_sync(connection, entity)
     keep_indexes(database, entity)
     if isinstance(stopped, ProviderUnusable):
         raise stopped
@@ -137,13 +136,9 @@ def sync(
     )
 
 
-def note_sync(connection: sqlalchemy.Connection, entity: Entity, model: str) -> None:
+def note_sync(connection: sqlalchemy.Connection, entity: Entity) -> None:
     """Note that every row of this entity has been embedded as of this transaction's moment."""
-    rows = connection.execute(
-        text("select count(*) from aura_ops.embeddings where entity = :entity and model = :model"),
-        {"entity": entity, "model": model},
-    ).scalar_one()
-    note_materialization(psycopg_connection(connection), f"{entity}_embeddings", rows)
+    note_materialization(psycopg_connection(connection), f"{entity}_embeddings")
 
 
 def tidy_search(connection: sqlalchemy.Connection, rows: int) -> None:

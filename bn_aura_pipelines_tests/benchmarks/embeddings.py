@@ -32,7 +32,7 @@ MODEL = "gemini-embedding-001"
 LIMITS = Limits(items_per_request=100, concurrency=8)
 
 
-ROUNDS = 5
+ROUNDS = 9
 NOTHING = "nothing changed"
 LEAST_SHARE, MOST_MB, MOST_IDLE_SECONDS = 0.9, 200.0, 1.0
 

@@ -75,7 +75,16 @@ talk as (
     group by s.customer_id
 ),
 
--- Of a conversation that goes on after the run's moment the latest message before it has to be looked for.
+-- Those that go on after the run's moment are few, if any.
+unfinished as materialized (
+    select
+        customer_id,
+        conversation_id
+    from aura_features.conversation_spans
+    where first_message_at < (select aura_ops.as_of()) and last_message_at >= (select aura_ops.as_of())
+),
+
+-- Of these the latest message before it has to be looked for.
 unfinished_talk as (
     select
         s.customer_id,
@@ -84,8 +93,7 @@ unfinished_talk as (
             from aura_staging.stg_messages as m
             where m.conversation_id = s.conversation_id
         )) as last_contact_at
-    from aura_features.conversation_spans as s
-    where s.first_message_at < (select aura_ops.as_of()) and s.last_message_at >= (select aura_ops.as_of())
+    from unfinished as s
     group by s.customer_id
 ),
 
