@@ -83,7 +83,7 @@ def _library() -> Any:
     runtime = _runtime_folder(library)
     postgres_server.PostgresServer._lock = fasteners.InterProcessLock(runtime / "lock")
     library.ensure_prefix_permissions = lambda path: _let_through(path, runtime)
-    library.find_suitable_socket_dir = lambda data, _: _socket_folder(runtime, data)
+    library.find_suitable_socket_dir = lambda data, _: _before_start(runtime, data)
     return library
 
 
@@ -112,6 +112,16 @@ def _short_folder() -> Path:
     """The temporary folder, unless a socket's path (107 characters, no space for pg_ctl) would not fit below it."""
     folder = tempfile.gettempdir()
     return Path("/tmp" if len(folder) > 60 or " " in folder else folder)
+
+
+def _before_start(runtime: Path, data: Path) -> Path:
+    """What the library asks under the lock before it starts a server: where the socket is to be. The settings are put
+    in place first, since some hold from a start only; what `alter system` has set since stays."""
+    settings = data / "postgresql.auto.conf"
+    if "shared_buffers" not in settings.read_text("utf-8"):
+        with settings.open("a", encoding="utf-8") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in SERVER_SETTINGS.items())
+    return _socket_folder(runtime, data)
 
 
 def _socket_folder(runtime: Path, data: Path) -> Path:
@@ -167,10 +177,6 @@ def _create_databases(socket_folder: str) -> None:
         # One creator at a time: `create database` has no `if not exists`.
         connection.execute("select pg_advisory_lock(hashtext('bn_aura embedded'))")
         existing = {name for (name,) in connection.execute("select datname from pg_database").fetchall()}
-        if APPLICATION_DATABASE not in existing:
-            for name, value in SERVER_SETTINGS.items():
-                connection.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(name), sql.Literal(value)))
-            connection.execute("select pg_reload_conf()")
         for name in (APPLICATION_DATABASE, DAGSTER_DATABASE):
             if name not in existing:
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))

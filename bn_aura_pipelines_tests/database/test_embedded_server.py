@@ -9,9 +9,10 @@ from pathlib import Path
 
 import fasteners
 import psutil
+import psycopg
 import pytest
 
-from bn_aura_pipelines.database.embedded import start_server
+from bn_aura_pipelines.database.embedded import SERVER_SETTINGS, start_server
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.settings import PROJECT_ROOT
 
@@ -71,6 +72,20 @@ def new_home(tmp_path: Path, name: str = "home") -> Path:
     home = tmp_path / name
     home.mkdir(parents=True)
     return home
+
+
+def test_its_settings_hold_from_the_first_start_on_and_what_was_set_since_stays(tmp_path: Path) -> None:
+    home = new_home(tmp_path)
+    first = Holder(home)
+    with psycopg.connect(host=first.server().split()[0], user="postgres", autocommit=True) as connection:
+        shown = {name: connection.execute("select current_setting(%s)", (name,)).fetchone() for name in SERVER_SETTINGS}
+        connection.execute("alter system set work_mem = '8MB'")
+    first.leave()
+    assert shown == {name: (value,) for name, value in SERVER_SETTINGS.items()}
+    second = Holder(home)
+    with psycopg.connect(host=second.server().split()[0], user="postgres") as connection:
+        assert connection.execute("show work_mem").fetchone() == ("8MB",)
+    second.leave()
 
 
 def test_several_at_once_get_one_server_which_stops_with_the_last(tmp_path: Path) -> None:
