@@ -47,21 +47,26 @@
 with visits as (
     select
         customer_id,
-        min(visit_date) filter (where status = 'completed') as first_visit_date,
-        max(visit_date) filter (where status = 'completed') as last_visit_date,
-        max(visit_at) filter (where status = 'completed') as last_visit_at,
-        count(*) filter (where status = 'completed') as completed_visits,
-        count(*) filter (
-            where status = 'completed' and visit_at >= (select aura_ops.as_of()) - interval '365 days'
-        ) as visits_365d,
+        min(visit_date) as first_visit_date,
+        max(visit_date) as last_visit_date,
+        max(visit_at) as last_visit_at,
+        count(*) as completed_visits,
+        count(*) filter (where visit_at >= (select aura_ops.as_of()) - interval '365 days') as visits_365d,
         sum(revenue_thb) as revenue_thb,
         sum(revenue_thb) filter (
             where visit_at >= (select aura_ops.as_of()) - interval '365 days'
-        ) as revenue_365d_thb,
-        min(visit_at) filter (
-            where status = 'scheduled' and visit_at >= (select aura_ops.as_of())
-        ) as next_appointment_at
+        ) as revenue_365d_thb
     from aura_staging.stg_appointments
+    where status = 'completed'
+    group by customer_id
+),
+
+booked as (
+    select
+        customer_id,
+        min(visit_at) as next_appointment_at
+    from aura_staging.stg_appointments
+    where status = 'scheduled' and visit_at >= (select aura_ops.as_of())
     group by customer_id
 ),
 
@@ -150,7 +155,7 @@ select
     coalesce(v.revenue_thb, 0)::numeric(14, 2) as revenue_thb,
     coalesce(v.revenue_365d_thb, 0)::numeric(14, 2) as revenue_365d_thb,
     (v.revenue_thb / nullif(v.completed_visits, 0))::numeric(14, 2) as ticket_thb,
-    v.next_appointment_at,
+    b.next_appointment_at,
     coalesce(t.conversations, 0)::int as conversations,
     greatest(t.last_contact_at, u.last_contact_at) as last_contact_at,
     s.churn_probability,
@@ -177,6 +182,7 @@ select
     y.loyalty_points
 from aura_staging.stg_customers as c
 left join visits as v on c.customer_id = v.customer_id
+left join booked as b on c.customer_id = b.customer_id
 left join talk as t on c.customer_id = t.customer_id
 left join unfinished_talk as u on c.customer_id = u.customer_id
 left join aura_models.churn_scores as s on c.customer_id = s.customer_id
