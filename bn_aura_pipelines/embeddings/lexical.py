@@ -10,6 +10,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
@@ -82,12 +83,18 @@ def as_query(query: Mapping[int, float]) -> bytes:
     return to_sparsevec(np.fromiter(query, np.int64)[:MOST_PLACES], np.fromiter(query.values(), float)[:MOST_PLACES])
 
 
-def most_alike(texts: Sequence[str], query: Mapping[int, float]) -> str:
-    """The text that holds most of the query's grams by their weights; the first of several, "" where there is none."""
+def most_alike(groups: Sequence[Sequence[str]], query: Mapping[int, float]) -> list[str]:
+    """Of each group of texts, none empty, the one that holds most of the query's grams by their weights; the first of
+    several. All at once, as `describe`."""
+    texts = [text for group in groups for text in group]
     if not texts:
-        return ""
-    held = [sum(query.get(gram, 0.0) for gram in found.tolist()) for found in _distinct(*_letters(texts))]
-    return texts[held.index(max(held))]
+        return []
+    held = iter([sum(query.get(gram, 0.0) for gram in found.tolist()) for found in _distinct(*_letters(texts))])
+    best = []
+    for group in groups:
+        sums = list(islice(held, len(group)))
+        best.append(group[sums.index(max(sums))])
+    return best
 
 
 def count_grams(driver: psycopg.Connection[Any]) -> None:

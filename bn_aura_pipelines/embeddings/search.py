@@ -6,7 +6,7 @@ Every query names its clinic, and each statement compares it. Vectors come from 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -19,7 +19,7 @@ from bn_aura_pipelines.embeddings import lexical
 from bn_aura_pipelines.embeddings.legs import NO_FILTERS, Filters, alike, nearest
 from bn_aura_pipelines.embeddings.providers import EmbeddingProvider, Entity
 from bn_aura_pipelines.embeddings.redaction import clean
-from bn_aura_pipelines.embeddings.text import Document, render
+from bn_aura_pipelines.embeddings.text import render
 from bn_aura_pipelines.embeddings.writing import to_halfvec
 from bn_aura_pipelines.errors import UserError
 
@@ -96,7 +96,6 @@ def search(
     weights = OFFLINE_WEIGHTS if provider.model.startswith("offline") else WEIGHTS
     scored = {"semantic": semantic, "lexical": by_grams}.get(mode) or fuse(semantic, by_grams, weights)
     best = sorted(scored, key=lambda one: (-scored[one], one))[:limit]
-    documents = {document.entity_id: document for document in render(connection, entity, best)}
     ranks = [{one: place for place, one in enumerate(leg, 1)} for leg in (semantic, by_grams)]
     return [
         Hit(
@@ -106,10 +105,9 @@ def search(
             similarity=semantic.get(one),
             semantic_rank=ranks[0].get(one),
             lexical_rank=ranks[1].get(one),
-            snippet=snippet(documents[one], grams),
+            snippet=snippet,
         )
-        for one in best
-        if one in documents and documents[one].clinic_id == clinic_id
+        for one, snippet in _shown(connection, clinic_id, entity, best, grams)
     ]
 
 
@@ -140,12 +138,20 @@ def similar(
     found = nearest(driver, clinic_id, entity, model, row[0], filters, limit + 1)
     found.pop(entity_id, None)
     best = list(found)[:limit]
-    documents = {document.entity_id: document for document in render(connection, entity, best)}
+    places = {one: place for place, one in enumerate(best, 1)}
     return [
-        Hit(entity, one, found[one], found[one], place, None, snippet(documents[one], {}))
-        for place, one in enumerate(best, 1)
-        if one in documents and documents[one].clinic_id == clinic_id
+        Hit(entity, one, found[one], found[one], places[one], None, snippet)
+        for one, snippet in _shown(connection, clinic_id, entity, best, {})
     ]
+
+
+def _shown(
+    connection: sqlalchemy.Connection, clinic_id: UUID, entity: Entity, best: list[UUID], grams: Mapping[int, float]
+) -> list[tuple[UUID, str]]:
+    """Those of `best` whose source is still the clinic's, in their order, with snippets."""
+    documents = {one.entity_id: one for one in render(connection, entity, best) if one.clinic_id == clinic_id}
+    shown = [one for one in best if one in documents]
+    return list(zip(shown, snippets([documents[one].text for one in shown], grams), strict=True))
 
 
 def fuse(semantic: Mapping[UUID, float], by_grams: Mapping[UUID, float], weights: Weights) -> dict[UUID, float]:
@@ -157,21 +163,30 @@ def fuse(semantic: Mapping[UUID, float], by_grams: Mapping[UUID, float], weights
     return fused
 
 
-def snippet(document: Document, grams: Mapping[int, float]) -> str:
-    """The line that matches best, cut around its best part, redacted as everything here is."""
-    line = lexical.most_alike(document.text.splitlines(), grams)
+def snippets(texts: Sequence[str], grams: Mapping[int, float]) -> list[str]:
+    """Of each text the line that matches best, cut around its best part; redacted as the texts are."""
+    lines = lexical.most_alike([text.splitlines() or [""] for text in texts], grams)
+    parts = lexical.most_alike([_parts(line) for line in lines], grams)
+    return [
+        f"{'' if line.startswith(part) else '…'}{part}{'' if line.endswith(part) else '…'}"
+        for line, part in zip(lines, parts, strict=True)
+    ]
+
+
+def _parts(line: str) -> list[str]:
+    """A long line in pieces that overlap by half."""
     if len(line) <= SNIPPET:
-        return line
-    parts = [line[start : start + SNIPPET] for start in range(0, len(line) - SNIPPET // 2, SNIPPET // 2)]
-    part = lexical.most_alike(parts, grams)
-    return f"{'' if line.startswith(part) else '…'}{part}{'' if line.endswith(part) else '…'}"
+        return [line]
+    return [line[start : start + SNIPPET] for start in range(0, len(line) - SNIPPET // 2, SNIPPET // 2)]
 
 
 def find_clinic(driver: psycopg.Connection[Any], clinic: str | UUID) -> UUID:
-    """The id of a clinic named by id or code. Raises SearchRefused."""
+    """The id of a clinic named by id or code; a UUID is taken for one that was looked up. Raises SearchRefused."""
+    if isinstance(clinic, UUID):
+        return clinic
     row = driver.execute(
         "select id from aura_staging.source_clinics where clinic_code = %(name)s or id::text = lower(%(name)s)",
-        {"name": str(clinic)},
+        {"name": clinic},
     ).fetchone()
     if row is None:
         raise SearchRefused(f"There is no clinic {clinic}: give the code or the id of one.")
