@@ -37,7 +37,6 @@ LISTENING_SECONDS = 30.0
 AT_ONCE = 200
 NEWS = next(resource for resource in RESOURCES if resource.name == "notifications")
 ORDERS = dict(NEWS.orders)
-READ = "select body from aura_marts.read($1, '{}', $2, $3, null, 0)"
 
 
 @dataclass(frozen=True)
@@ -169,8 +168,9 @@ class Events:
             arguments = {"limit": AT_ONCE, "after": {"notification_id": last}}
         order = ORDERS["latest" if last is None else "oldest"]
         query = page_query(NEWS, names, order, frozenset(), last is not None, True)
-        body = await self._connections.fetchval(READ, clinic, query, json.dumps(arguments))
-        return [Notification.of(row) for row in json.loads(body)["items"]]
+        row = await self._connections.fetchrow(query, clinic, json.dumps(arguments), None, 0)
+        assert row is not None
+        return [Notification.of(item) for item in json.loads(row["body"])["items"]]
 
     async def _listen(self) -> None:
         lost = asyncio.Event()

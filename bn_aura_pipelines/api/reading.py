@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,8 +16,8 @@ from bn_aura_pipelines.api.audit import Audit
 from bn_aura_pipelines.api.columns import Columns
 from bn_aura_pipelines.api.connections import Connections
 from bn_aura_pipelines.api.events import Events
+from bn_aura_pipelines.api.resources import Resource
 
-READ = "select version, as_of, materialized_at, stale, body from aura_marts.read($1, $2, $3, $4, $5, $6)"
 JSON = "application/json"
 ZONE = ZoneInfo("Asia/Bangkok")
 
@@ -38,31 +37,27 @@ class House:
         self.stale_hours = stale_hours
 
     async def answer(
-        self, request: Request, reader: Reader, relations: Sequence[str], query: str, arguments: dict[str, Any]
+        self, request: Request, reader: Reader, resource: Resource, statement: str, arguments: dict[str, Any]
     ) -> Response | None:
-        """The query's JSON object with `as_of`, `materialized_at` and `stale` of the oldest relation in front; 304
-        where the client has this version; None where the query gives null. Raises NotBuilt."""
+        """What a statement of `queries` gives, about the oldest of the resource's relations; 304 where the client has
+        this version; None where there is nothing to show. Raises NotBuilt."""
         mark = fingerprint(reader)
         known = _known(request.headers.get("if-none-match"), mark)
         try:
             row = await self.connections.fetchrow(
-                READ, reader.clinic, relations, query, json.dumps(arguments), known, self.stale_hours
+                statement, reader.clinic, json.dumps(arguments), known, self.stale_hours
             )
         except (asyncpg.UndefinedColumnError, asyncpg.UndefinedTableError):
             self.columns.forget()
-            for relation in relations:
+            for relation in resource.relations:
                 await self.columns.of(relation)
             raise
         assert row is not None
-        version, as_of, materialized_at, stale, body = row
+        version, body = row
         headers = {"ETag": f'W/"{version}-{mark}"'} if version else {}
         if body is None:
             return Response(status_code=304, headers=headers) if known == version and known else None
-        if not version:  # a table that is written row by row: it is about now
-            as_of = materialized_at = datetime.now(ZONE)
-            stale = False
-        front = _front(as_of, materialized_at, stale)
-        return Response(f"{front}, {body[body.index('{') + 1 :]}", media_type=JSON, headers=headers)
+        return Response(body, media_type=JSON, headers=headers)
 
 
 def about(as_of: datetime, materialized_at: datetime, stale: bool) -> dict[str, Any]:
@@ -72,12 +67,6 @@ def about(as_of: datetime, materialized_at: datetime, stale: bool) -> dict[str, 
         "materialized_at": materialized_at.astimezone(ZONE).isoformat(),
         "stale": stale,
     }
-
-
-@lru_cache(maxsize=100)
-def _front(as_of: datetime, materialized_at: datetime, stale: bool) -> str:
-    """How an answer begins: the same for all that are about the same build."""
-    return json.dumps(about(as_of, materialized_at, stale))[:-1]
 
 
 def house_of(request: Request) -> House:

@@ -29,7 +29,6 @@ from psycopg import sql
 
 from bn_aura_pipelines.api.keys import create_key
 from bn_aura_pipelines.api.queries import item_query, page_query
-from bn_aura_pipelines.api.reading import READ
 from bn_aura_pipelines.api.resources import RESOURCES, Resource
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines.embeddings.offline import OfflineEmbedder
@@ -126,8 +125,8 @@ def _columns(database: Database, resource: Resource) -> tuple[str, ...]:
 def _question(
     resource: Resource, query: str, arguments: dict[str, Any], clinic: str, keys: dict[str, str], path: str
 ) -> Question:
-    values = [clinic, resource.relations, query, json.dumps(arguments), None, STALE_HOURS]
-    statement = re.sub(r"\$(\d)", lambda found: sql.quote(values[int(found[1]) - 1]), READ)
+    values = [clinic, json.dumps(arguments), None, STALE_HOURS]
+    statement = re.sub(r"\$(\d)", lambda found: f"({sql.quote(values[int(found[1]) - 1])})", query)
     request = _request(path, keys[clinic])
     return Question(request, statement)
 
