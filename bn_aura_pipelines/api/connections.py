@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,30 +22,74 @@ class UnsafeRole(UserError):
 
 
 class Connections:
-    """A pool that hands its connections out in the order in which they were asked for.
+    """A pool whose connections go from one who asks to the next, in the order in which they came, and back to asyncpg's
+    own pool when nobody waits.
 
-    asyncpg's own gives one that has just come free to whoever asks at that moment, and those who waited wait on: under
-    load the slowest answers took twice as long (measured).
+    asyncpg's gives one that has just come free to whoever asks at that moment, and those who waited wait on: under load
+    the slowest answers took twice as long. To take one from it and give it back costs as much as a short query, too
+    (both measured).
     """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._turn = asyncio.Semaphore(pool.get_max_size())
+        self._seats: list[Any] = [None] * pool.get_max_size()
+        """Free ones; each with a connection, or None for one that is to be taken from the pool."""
+        self._line: deque[asyncio.Future[Any]] = deque()
 
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """All rows."""
-        async with self._turn:
-            return await self._pool.fetch(query, *arguments)
+        return await self._ask("fetch", query, arguments)
 
     async def fetchrow(self, query: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row, None without one."""
-        async with self._turn:
-            return await self._pool.fetchrow(query, *arguments)
+        return await self._ask("fetchrow", query, arguments)
 
     async def fetchval(self, query: str, *arguments: Any) -> Any:
         """The first value of the first row, None without one."""
-        async with self._turn:
-            return await self._pool.fetchval(query, *arguments)
+        return await self._ask("fetchval", query, arguments)
+
+    async def _ask(self, method: str, query: str, arguments: tuple[Any, ...]) -> Any:
+        connection = await self._seat()
+        try:
+            if connection is None:
+                connection = await self._pool.acquire()
+            return await getattr(connection, method)(query, *arguments)
+        finally:
+            if connection is not None and (not self._line or _is_closed(connection)):
+                left, connection = connection, None
+                try:
+                    await self._pool.release(left)
+                finally:
+                    self._pass_on(None)
+            else:
+                self._pass_on(connection)
+
+    async def _seat(self) -> Any:
+        if self._seats:
+            return self._seats.pop()
+        turn = asyncio.get_running_loop().create_future()
+        self._line.append(turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # its turn had come
+                self._pass_on(turn.result())
+            raise
+
+    def _pass_on(self, connection: Any) -> None:
+        while self._line:
+            turn = self._line.popleft()
+            if not turn.done():  # who was cancelled has gone
+                turn.set_result(connection)
+                return
+        self._seats.append(connection)
+
+
+def _is_closed(connection: Any) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # so closed that the pool has forgotten it
+        return True
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ that is written row by row, `body` where the client has this version or there is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from bn_aura_pipelines.api.resources import Filter, Order, Part, Resource
@@ -23,7 +24,8 @@ with about as materialized (
         coalesce(min(m.as_of), now()) as as_of,
         coalesce(min(m.materialized_at), now()) as materialized_at,
         coalesce(min(m.materialized_at) < now() - make_interval(hours => $4::int), false) as stale,
-        set_config('aura.clinic_id', $1::uuid::text, true)::uuid as clinic_id
+        set_config('aura.clinic_id', $1::uuid::text, true)::uuid as clinic_id,
+        $2::jsonb as arguments
     from aura_ops.materializations as m where m.relation in ({relations})
 )
 
@@ -37,6 +39,12 @@ from about"""
 setting it has given, so it cannot run before."""
 
 
+def answer(relations: Sequence[str], query: str) -> str:
+    """The statement that answers with the JSON object of `query`, which begins with FRONT; in it about.clinic_id is the
+    clinic and about.arguments what is asked. The answer is about the oldest of `relations`."""
+    return ANSWER.format(relations=", ".join(f"'{relation}'" for relation in relations), query=query)
+
+
 @lru_cache(maxsize=2_000)
 def page_query(
     resource: Resource, columns: tuple[str, ...], order: Order, given: frozenset[str], later: bool, personal: bool
@@ -47,11 +55,12 @@ def page_query(
     the page before. One row more than asked for is read, to know whether there is a next page.
     """
     where = [CLINIC if "clinic_id" in columns else "about.clinic_id is not null"]
-    where += [f"t.{resource.parent_key} = ($2::jsonb ->> '{resource.parent_key}')::uuid"] if resource.parent else []
+    of_parent = f"t.{resource.parent_key} = (about.arguments ->> '{resource.parent_key}')::uuid"
+    where += [of_parent] if resource.parent else []
     where += [_condition(filter_) for filter_ in resource.filters if filter_.name in given]
     names = ", ".join(f"t.{name}" for name, _ in order.columns)
     if later:
-        after = ", ".join(f"($2::jsonb -> 'after' ->> '{name}')::{kind}" for name, kind in order.columns)
+        after = ", ".join(f"(about.arguments -> 'after' ->> '{name}')::{kind}" for name, kind in order.columns)
         where.append(f"({names}) {'<' if order.descending else '>'} ({after})")
     ordered = ", ".join(f"t.{name}{' desc' if order.descending else ''}" for name, _ in order.columns)
     cursor = ", ".join(f"'{name}', rows[size] -> '{name}'" for name, _ in order.columns)
@@ -64,19 +73,18 @@ def page_query(
             ) end
         )
         from (
-            select array_agg(to_json(page)) as rows, ($2::jsonb ->> 'limit')::int as size
+            select array_agg(to_json(page)) as rows, (about.arguments ->> 'limit')::int as size
             from (
                 select {_shown(resource, columns, personal)} from {resource.relation} as t
-                where {" and ".join(where)} order by {ordered} limit ($2::jsonb ->> 'limit')::int + 1
+                where {" and ".join(where)} order by {ordered} limit (about.arguments ->> 'limit')::int + 1
             ) as page
         ) as found"""
     if resource.parent is not None:
         page += f"""
         where exists (
-            select from {resource.parent} as t
-            where {CLINIC} and t.{resource.parent_key} = ($2::jsonb ->> '{resource.parent_key}')::uuid
+            select from {resource.parent} as t where {CLINIC} and {of_parent}
         )"""
-    return _answer(resource, page)
+    return answer(resource.relations, page)
 
 
 @lru_cache(maxsize=200)
@@ -89,20 +97,16 @@ def item_query(resource: Resource, columns: tuple[str, ...], personal: bool) -> 
         select json_build_object({FRONT}, 'item', to_json(row){parts})
         from (
             select {_shown(resource, columns, personal)} from {resource.relation} as t
-            where {CLINIC} and t.{column} = ($2::jsonb ->> 'key')::{kind}
+            where {CLINIC} and t.{column} = (about.arguments ->> 'key')::{kind}
         ) as row"""
-    return _answer(resource, item)
-
-
-def _answer(resource: Resource, query: str) -> str:
-    return ANSWER.format(relations=", ".join(f"'{relation}'" for relation in resource.relations), query=query)
+    return answer(resource.relations, item)
 
 
 def _part(part: Part, column: str, kind: str, personal: bool) -> str:
     hidden = ", ".join(f"'{name}'" for name in ("clinic_id", column, *(() if personal else sorted(part.personal))))
     return f"""(
             select coalesce(json_agg(to_jsonb(t) - array[{hidden}] order by {part.order}), '[]'::json)
-            from {part.relation} as t where {CLINIC} and t.{column} = ($2::jsonb ->> 'key')::{kind}
+            from {part.relation} as t where {CLINIC} and t.{column} = (about.arguments ->> 'key')::{kind}
         )"""
 
 
@@ -115,7 +119,7 @@ def _shown(resource: Resource, columns: tuple[str, ...], personal: bool) -> str:
 
 
 def _condition(filter_: Filter) -> str:
-    value = f"($2::jsonb ->> '{filter_.name}')::{filter_.kind}"
+    value = f"(about.arguments ->> '{filter_.name}')::{filter_.kind}"
     if filter_.operator == "contains":
         return f"position(lower({value}) in lower(t.{filter_.column})) > 0"
     if filter_.operator == "addressed":

@@ -16,7 +16,6 @@ from bn_aura_pipelines.api.audit import Audit
 from bn_aura_pipelines.api.columns import Columns
 from bn_aura_pipelines.api.connections import Connections
 from bn_aura_pipelines.api.events import Events
-from bn_aura_pipelines.api.resources import Resource
 
 JSON = "application/json"
 ZONE = ZoneInfo("Asia/Bangkok")
@@ -37,10 +36,10 @@ class House:
         self.stale_hours = stale_hours
 
     async def answer(
-        self, request: Request, reader: Reader, resource: Resource, statement: str, arguments: dict[str, Any]
+        self, request: Request, reader: Reader, relations: Sequence[str], statement: str, arguments: dict[str, Any]
     ) -> Response | None:
-        """What a statement of `queries` gives, about the oldest of the resource's relations; 304 where the client has
-        this version; None where there is nothing to show. Raises NotBuilt."""
+        """What a statement of `queries` about these relations gives; 304 where the client has this version; None where
+        there is nothing to show. Raises NotBuilt."""
         mark = fingerprint(reader)
         known = _known(request.headers.get("if-none-match"), mark)
         try:
@@ -49,7 +48,7 @@ class House:
             )
         except (asyncpg.UndefinedColumnError, asyncpg.UndefinedTableError):
             self.columns.forget()
-            for relation in resource.relations:
+            for relation in relations:
                 await self.columns.of(relation)
             raise
         assert row is not None

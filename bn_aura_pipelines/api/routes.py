@@ -99,7 +99,7 @@ def _page(resource: Resource) -> Handler:
             arguments[resource.parent_key] = request.path_params[resource.parent_key]
         columns = tuple(column.name for column in await house.columns.of(resource.relation))
         query = page_query(resource, columns, order, given, cursor is not None, reader.personal)
-        answer = await house.answer(request, reader, resource, query, arguments)
+        answer = await house.answer(request, reader, resource.relations, query, arguments)
         if answer is None:
             raise _missing()
         if resource.about_people:
@@ -118,7 +118,7 @@ def _item(resource: Resource) -> Handler:
         key = request.path_params["key"]
         columns = tuple(column.name for column in await house.columns.of(resource.relation))
         query = item_query(resource, columns, reader.personal)
-        answer = await house.answer(request, reader, resource, query, {"key": key})
+        answer = await house.answer(request, reader, resource.relations, query, {"key": key})
         if answer is None:
             raise _missing()
         if resource.about_people:

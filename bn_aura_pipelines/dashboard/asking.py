@@ -86,7 +86,7 @@ class Asking:
         if any(relation not in known for relation in figure.relations):
             return self._keep(Answer(figure.relations[0], missing=True))
         body = await self.house.answer(
-            _unconditional(self._request), self.reader, figure.relations, figure.query, figure.defaults | arguments
+            _unconditional(self._request), self.reader, figure.relations, figure.statement, figure.defaults | arguments
         )
         if body is None:
             raise NotBuilt(figure.relations[0])

@@ -1,11 +1,14 @@
 """The figures: what each asks the marts, in SQL. A chart, its table and its CSV are the rows of one figure.
 
-In each query $1 is the clinic and $2 the arguments; row-level security says the clinic too.
+In each query about.clinic_id is the clinic and about.arguments what is asked, see `api.queries`; row-level security
+says the clinic too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from bn_aura_pipelines.api.queries import FRONT, answer
 
 MARTS = "aura_marts"
 MOST_ROWS = 5_000
@@ -27,12 +30,11 @@ class Figure:
         return self.relations[0]
 
     @property
-    def query(self) -> str:
-        """One JSON object, as the API's own queries give it."""
-        return (
-            "select json_build_object('items', coalesce(json_agg(to_json(found)), '[]'::json))"
-            f" from ({self.sql} limit {MOST_ROWS}) as found"
-        )
+    def statement(self) -> str:
+        """It answers as the API's own do."""
+        items = "coalesce(json_agg(to_json(found)), '[]'::json)"
+        query = f"select json_build_object({FRONT}, 'items', {items}) from ({self.sql} limit {MOST_ROWS}) as found"
+        return answer(self.relations, query)
 
     @property
     def defaults(self) -> dict[str, object]:
@@ -45,12 +47,12 @@ def _mart(name: str, *columns: str, order: str, where: str = "") -> tuple[tuple[
     return (
         (relation,),
         columns,
-        f"select {chosen} from {relation} as t where t.clinic_id = $1 {where} order by {order}",
+        f"select {chosen} from {relation} as t where t.clinic_id = about.clinic_id {where} order by {order}",
     )
 
 
 MONTHS = ("12", "3", "6", "1", "24")
-_LATEST = "m.month > (select max(l.month) from aura_marts.sales_funnel as l where l.clinic_id = $1) - make_interval(months => ($2 ->> 'months')::int)"  # noqa: E501
+_LATEST = "m.month > (select max(l.month) from aura_marts.sales_funnel as l where l.clinic_id = about.clinic_id) - make_interval(months => (about.arguments ->> 'months')::int)"  # noqa: E501
 
 FIGURES = (
     Figure(
@@ -66,7 +68,8 @@ FIGURES = (
             sum(m.lost) as lost,
             case when m.stage <> 'won' then sum(m.moved_on)::float8 / nullif(sum(m.entered), 0) end as conversion
         from aura_marts.sales_funnel as m
-        where m.clinic_id = $1 and {_LATEST} and ($2 ->> 'source' = '' or m.source = $2 ->> 'source')
+        where m.clinic_id = about.clinic_id and {_LATEST}
+            and (about.arguments ->> 'source' = '' or m.source = about.arguments ->> 'source')
         group by m.stage, m.stage_number
         order by m.stage_number
         """,
@@ -79,7 +82,7 @@ FIGURES = (
         f"""
         select m.source, sum(m.entered) as entered
         from aura_marts.sales_funnel as m
-        where m.clinic_id = $1 and m.stage_number = 1 and {_LATEST}
+        where m.clinic_id = about.clinic_id and m.stage_number = 1 and {_LATEST}
         group by m.source order by 2 desc, 1
         """,
         {"months": MONTHS},
@@ -99,7 +102,7 @@ FIGURES = (
         *_mart(
             "pipeline_forecast",
             *("stage", "open_leads", "wins_p10", "wins_p50", "wins_p90", "thb_p10", "thb_p50", "thb_p90"),
-            where="and t.stage <> 'all' and t.horizon_days = ($2 ->> 'days')::int",
+            where="and t.stage <> 'all' and t.horizon_days = (about.arguments ->> 'days')::int",
             order=(
                 "array_position(array['new', 'contacted', 'qualified', 'proposal_sent', 'negotiation'], t.stage),"
                 " t.stage"
@@ -115,8 +118,8 @@ FIGURES = (
             "cumulative_revenue_thb",
             where=(
                 "and t.month_number <= 12 and t.cohort_month > (select max(l.cohort_month) from"
-                " aura_marts.cohort_retention as l where l.clinic_id = $1)"
-                " - make_interval(months => ($2 ->> 'months')::int)"
+                " aura_marts.cohort_retention as l where l.clinic_id = about.clinic_id)"
+                " - make_interval(months => (about.arguments ->> 'months')::int)"
             ),
             order="t.cohort_month desc, t.month_number",
         ),
@@ -148,8 +151,8 @@ FIGURES = (
             *("day", "conversations", "positive", "neutral", "negative", "not_analysed", "failed"),
             *("mean_satisfaction", "satisfaction_low", "satisfaction_high"),
             where=(
-                "and t.day > (select max(l.day) from aura_marts.voice_of_customer_daily as l where l.clinic_id = $1)"
-                " - ($2 ->> 'days')::int"
+                "and t.day > (select max(l.day) from aura_marts.voice_of_customer_daily as l"
+                " where l.clinic_id = about.clinic_id) - (about.arguments ->> 'days')::int"
             ),
             order="t.day",
         ),
@@ -177,10 +180,10 @@ FIGURES = (
             count(*) as decisions
         from aura_marts.trigger_events as t
         where
-            t.clinic_id = $1
+            t.clinic_id = about.clinic_id
             and t.decided_at > (
-                select max(m.decided_at) from aura_marts.trigger_events as m where m.clinic_id = $1
-            ) - make_interval(days => ($2 ->> 'days')::int)
+                select max(m.decided_at) from aura_marts.trigger_events as m where m.clinic_id = about.clinic_id
+            ) - make_interval(days => (about.arguments ->> 'days')::int)
         group by 1, 2, 3
         order by 1, 2, 4 desc, 3
         """,
@@ -203,7 +206,7 @@ FIGURES = (
         select m.model, m.version, m.alias, m.kind, m.auc, m.log_loss, m.ece, m.n_train, m.n_test, m.window_end,
             m.decision
         from aura_marts.model_performance as m
-        where $1 is not null and m.alias is not null
+        where about.clinic_id is not null and m.alias is not null
         order by m.model, m.version desc
         """,
     ),

@@ -6,7 +6,9 @@ import asyncio
 import re
 import subprocess
 import sys
+from contextlib import suppress
 
+import asyncpg
 import httpx
 import pytest
 import sqlalchemy
@@ -278,6 +280,35 @@ async def _crowd(database: Database) -> list[int]:
             await asyncio.sleep(0)
         await asyncio.gather(*asking)
         return came
+
+
+def test_who_left_the_line_holds_up_nobody_and_a_cut_connection_is_replaced(clinics: Database) -> None:
+    asyncio.run(asyncio.wait_for(_leave_and_cut(clinics), 30))
+
+
+async def _leave_and_cut(database: Database) -> None:
+    async with open_connections(database, 1) as connections:
+
+        async def take_and_pass_on(seconds: float) -> None:
+            with suppress(asyncpg.PostgresError):
+                await connections.fetchval("select pg_sleep($1)", seconds)
+            line[1].cancel()  # it has been given what came free and does not know yet
+
+        process = await connections.fetchval("select pg_backend_pid()")
+        for seconds, cut in ((0.3, False), (60.0, True)):
+            first = asyncio.create_task(take_and_pass_on(seconds))
+            await asyncio.sleep(0)
+            line = [asyncio.create_task(connections.fetchval("select pg_backend_pid()")) for _ in range(4)]
+            await asyncio.sleep(0.1)
+            line[0].cancel()
+            if cut:
+                await asyncio.to_thread(run_sql, database, f"select pg_terminate_backend({process})")
+            await first
+            left = await asyncio.gather(*line, return_exceptions=True)
+            assert [isinstance(one, asyncio.CancelledError) for one in left] == [True, True, False, False]
+            assert left[2] == left[3]
+            assert (left[2] != process) == cut
+        assert await connections.fetchval("select 1") == 1
 
 
 async def _open(database: Database) -> None:

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from bn_aura_pipelines.database.embedded import SERVER_SETTINGS, start_server
+from bn_aura_pipelines.database.embedded import SERVER_ALLOCATION, SERVER_SETTINGS, start_server
 from bn_aura_pipelines.errors import UserError
 from bn_aura_pipelines.settings import PROJECT_ROOT
 
@@ -80,7 +80,10 @@ def test_its_settings_hold_from_the_first_start_on_and_what_was_set_since_stays(
     with psycopg.connect(host=first.server().split()[0], user="postgres", autocommit=True) as connection:
         shown = {name: connection.execute("select current_setting(%s)", (name,)).fetchone() for name in SERVER_SETTINGS}
         connection.execute("alter system set work_mem = '8MB'")
+    allocation = psutil.Process(running_servers(home)[0]).environ()
     first.leave()
+    assert SERVER_ALLOCATION.items() <= allocation.items()
+    assert not SERVER_ALLOCATION.keys() & os.environ.keys()
     assert shown == {name: (value,) for name, value in SERVER_SETTINGS.items()}
     second = Holder(home)
     with psycopg.connect(host=second.server().split()[0], user="postgres") as connection:
