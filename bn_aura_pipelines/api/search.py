@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -64,16 +63,16 @@ def _search(database: Database, name: str) -> Any:
         if "\0" in query or len(query) > LONGEST_QUERY or ("q" in given and not query.strip()):
             raise HTTPException(422, f"q is a text of 1 to {LONGEST_QUERY} characters.")
         like = _uuid(given["like"]) if "like" in given else None
+        find = asyncio.to_thread(
+            _find, database, reader.clinic, ENTITIES[name], query, like, mode, _filters(given), limit
+        )
         try:
-            hits = await asyncio.to_thread(
-                _find, database, reader.clinic, ENTITIES[name], query, like, mode, _filters(given), limit
-            )
+            hits, sync = await asyncio.gather(find, _about(house, ENTITIES[name]))
         except DatabaseUnreachable as error:
             raise ConnectionError(str(error)) from error
         if name != "conversations":
             house.audit.note(reader, f"search/{name}", like)
-        items = [{**asdict(hit), "entity_id": str(hit.entity_id)} for hit in hits]
-        sync = await _about(house, ENTITIES[name])
+        items = [{**vars(hit), "entity_id": str(hit.entity_id)} for hit in hits]
         return Response(json.dumps({**sync, "items": items}, ensure_ascii=False), media_type=JSON)
 
     return search

@@ -149,6 +149,8 @@ def _shown(
     connection: sqlalchemy.Connection, clinic_id: UUID, entity: Entity, best: list[UUID], grams: Mapping[int, float]
 ) -> list[tuple[UUID, str]]:
     """Those of `best` whose source is still the clinic's, in their order, with snippets."""
+    # A few rows by their keys have one plan, and to make it anew takes longer than to run it (measured).
+    psycopg_connection(connection).execute("set local plan_cache_mode = force_generic_plan")
     documents = {one.entity_id: one for one in render(connection, entity, best) if one.clinic_id == clinic_id}
     shown = [one for one in best if one in documents]
     return list(zip(shown, snippets([documents[one].text for one in shown], grams), strict=True))
