@@ -85,15 +85,26 @@ def as_query(query: Mapping[int, float]) -> bytes:
 
 def most_alike(groups: Sequence[Sequence[str]], query: Mapping[int, float]) -> list[str]:
     """Of each group of texts, none empty, the one that holds most of the query's grams by their weights; the first of
-    several. All at once, as `describe`."""
+    several. All at once, as `describe`. Expects `weights`' order."""
+    import numpy as np
+
     texts = [text for group in groups for text in group]
-    if not texts:
-        return []
-    held = iter([sum(query.get(gram, 0.0) for gram in found.tolist()) for found in _distinct(*_letters(texts))])
+    if not texts or not query:
+        return [group[0] for group in groups]
+    letters, ends = _letters(texts)
+    wanted, values = np.fromiter(query, np.int64), np.fromiter(query.values(), float)
+    hashed = _hashed(letters)
+    starts = np.arange(len(hashed))
+    text = np.searchsorted(ends, starts, side="right")
+    place = np.searchsorted(wanted, hashed).clip(max=len(wanted) - 1)
+    shared = (wanted[place] == hashed) & (starts < ends[text] - 2)
+    held = np.zeros((len(texts), len(wanted)), bool)
+    held[text[shared], place[shared]] = True
+    sums = iter((held @ values).round(6).tolist())
     best = []
     for group in groups:
-        sums = list(islice(held, len(group)))
-        best.append(group[sums.index(max(sums))])
+        own = list(islice(sums, len(group)))
+        best.append(group[own.index(max(own))])
     return best
 
 
@@ -124,13 +135,20 @@ def _letters(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return points, np.cumsum([len(text) for text in spaced])
 
 
+def _hashed(letters: np.ndarray) -> np.ndarray:
+    """The gram that begins at each letter but the last two."""
+    import numpy as np
+
+    mixed = (letters[:-2] * 1_000_003 + letters[1:-1] * 10_007 + letters[2:]) * 0x9E3779B1
+    return (mixed >> 8 & PLACES - 1).astype(np.int32)
+
+
 def _distinct(letters: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
     """The grams of each text, sorted, each once. No gram reaches from a text into the next one."""
     import numpy as np
 
     starts = np.concatenate(([0], ends[:-1]))
-    mixed = (letters[:-2] * 1_000_003 + letters[1:-1] * 10_007 + letters[2:]) * 0x9E3779B1
-    hashed = (mixed >> 8 & PLACES - 1).astype(np.int32)
+    hashed = _hashed(letters)
     found = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         own = np.sort(hashed[start : max(end - 2, start)])
