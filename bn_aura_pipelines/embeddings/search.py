@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -30,6 +30,8 @@ Mode = Literal["semantic", "lexical", "hybrid"]
 RRF_K = 60
 LEG = 50
 SNIPPET = 160
+# A few rows by their keys have one plan, and to make it anew takes longer than to run it (measured).
+PLANNED_ONCE: LiteralString = "select set_config('plan_cache_mode', 'force_generic_plan', true)"
 
 
 class SearchRefused(UserError):
@@ -149,8 +151,7 @@ def _shown(
     connection: sqlalchemy.Connection, clinic_id: UUID, entity: Entity, best: list[UUID], grams: Mapping[int, float]
 ) -> list[tuple[UUID, str]]:
     """Those of `best` whose source is still the clinic's, in their order, with snippets."""
-    # A few rows by their keys have one plan, and to make it anew takes longer than to run it (measured).
-    psycopg_connection(connection).execute("set local plan_cache_mode = force_generic_plan")
+    psycopg_connection(connection).execute(PLANNED_ONCE)
     documents = {one.entity_id: one for one in render(connection, entity, best) if one.clinic_id == clinic_id}
     shown = [one for one in best if one in documents]
     return list(zip(shown, snippets([documents[one].text for one in shown], grams), strict=True))
