@@ -20,7 +20,7 @@ from bn_aura_pipelines.api.events import Events
 from bn_aura_pipelines.api.hooks import add_hooks
 from bn_aura_pipelines.api.problems import handle_problems
 from bn_aura_pipelines.api.reading import House
-from bn_aura_pipelines.api.routes import add_resources
+from bn_aura_pipelines.api.routes import Direct, add_resources
 from bn_aura_pipelines.api.search import add_search
 from bn_aura_pipelines.api.service import add_service
 from bn_aura_pipelines.api.streams import add_streams
@@ -70,6 +70,7 @@ def make_app(database: Database, settings: Settings) -> FastAPI:
     add_search(app, database)
     add_hooks(app, settings)
     app.openapi = lambda: describe(app, app.state.house.columns.known)
+    app.add_middleware(Direct, api=app)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5)
     if settings.api_cors_origins:
         app.add_middleware(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
+from typing import Any
 
 import asyncpg
 from fastapi import FastAPI, Request, Response
@@ -56,6 +57,15 @@ def content(status: int, detail: str) -> dict[str, str | int]:
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """One problem as it is answered."""
     return JSONResponse(content(status, detail), status, headers, media_type="application/problem+json")
+
+
+async def problem_of(app: FastAPI, request: Request, error: Exception) -> Response:
+    """What the application answers to an error. Raises it where nothing but a failure can be said of it."""
+    for kind in type(error).__mro__:
+        handler: Any = app.exception_handlers.get(kind)
+        if handler and kind is not Exception:
+            return await handler(request, error)
+    raise error
 
 
 def handle_problems(app: FastAPI) -> None:
