@@ -47,7 +47,7 @@ SERVER_SETTINGS = {
 }
 
 # For the server's C library (glibc): what one query frees stays with its process for the next. To give so much back to
-# the kernel and fault it in again was a third of the time of a page of the read API (measured in a virtual machine).
+# the kernel and fault it in again was a fifth or more of the time of a cohort table (measured in a virtual machine).
 SERVER_ALLOCATION = {"MALLOC_TRIM_THRESHOLD_": str(32 * 2**20), "MALLOC_MMAP_THRESHOLD_": str(16 * 2**20)}
 
 
