@@ -16,6 +16,7 @@ import sqlalchemy
 from bn_aura_pipelines.api import queries
 from bn_aura_pipelines.api.connections import UnsafeRole, open_connections
 from bn_aura_pipelines.api.keys import NoSuchClinic, create_key, revoke_key
+from bn_aura_pipelines.api.reading import House
 from bn_aura_pipelines.api.resources import RESOURCES, Resource
 from bn_aura_pipelines.database.connections import Database
 from bn_aura_pipelines_tests.api.conftest import SIAM, THONGLOR, ids_in, key_for
@@ -188,6 +189,19 @@ def test_a_mistake_is_a_problem_with_a_code(client: httpx.Client, clinics: Datab
     assert answer.json()["code"] in ("not_found", "unreadable")
 
 
+def test_a_failure_of_our_own_tells_nothing_of_the_inside(
+    client: httpx.Client, clinics: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("select secret")
+
+    monkeypatch.setattr(House, "answer", fail)
+    answer = client.get("/v1/leads", headers=key_for(clinics, SIAM))
+    assert (answer.status_code, answer.json()["code"]) == (500, "error")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "secret" not in answer.text
+
+
 def test_a_table_that_was_never_built_names_the_command_that_builds_it(client: httpx.Client, clinics: Database) -> None:
     headers = key_for(clinics, SIAM)
     run_sql(clinics, "alter table aura_marts.voice_topics rename to voice_topics_away")
@@ -308,6 +322,9 @@ async def _leave_and_cut(database: Database) -> None:
             assert [isinstance(one, asyncio.CancelledError) for one in left] == [True, True, False, False]
             assert left[2] == left[3]
             assert (left[2] != process) == cut
+        asker = asyncio.create_task(connections.fetchval("select pg_sleep(60)"))
+        await asyncio.sleep(0.1)
+        asker.cancel()
         assert await connections.fetchval("select 1") == 1
 
 
